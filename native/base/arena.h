@@ -1,0 +1,62 @@
+/* arena.h - secret memory: where every key byte of the process lies.
+ *
+ * One mapping, reserved and pre-faulted at start: memfd_secret(2), else locked
+ * pages with MADV_DONTDUMP, else (no locking allowed) wiped MADV_DONTDUMP
+ * pages; which of the three, and why not a better one, is reported, never
+ * silent. Guard pages on both sides, wiped on free, poisoned while free for
+ * ASan and valgrind. AWS-LC's heap is here (crypto/heap.c).
+ *
+ * Room is promised before it is needed: AWS-LC aborts when its random
+ * generator cannot allocate, so an operation holds its worst case first
+ * (arena_hold) and AWS-LC is entered only with the promise in hand. What the
+ * generator keeps for a thread comes from a reserve that nothing else may use.
+ *
+ * Fork: a child never sees a key. The generator's state lives in a private
+ * region that a child gets a copy of, so that AWS-LC can walk it at exit. */
+#ifndef STRONGROOM_ARENA_H
+#define STRONGROOM_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+enum arena_kind { ARENA_NONE, ARENA_SECRET, ARENA_LOCKED, ARENA_PLAIN };
+
+struct arena_info {
+	enum arena_kind kind;
+	size_t size, used, high, reserve;       /* bytes */
+	size_t lock_limit;                      /* RLIMIT_MEMLOCK, bytes; SIZE_MAX: none */
+	char reason[128];                       /* why not a better kind, or "" */
+};
+
+/* size 0: choose by RLIMIT_MEMLOCK (at most 64 MiB, at least what the
+ * self-tests need). Idempotent. HSM_E_MEMORY with the reason in arena_info. */
+HSM_MUST_USE hsm_status arena_open(size_t size);
+void arena_close(void);                        /* wipes everything */
+void arena_describe(struct arena_info *info);
+
+void *arena_alloc(size_t len);                 /* zeroed, 16-aligned; NULL: full */
+void arena_free(void *ptr);                    /* wipes; NULL is fine */
+size_t arena_size(const void *ptr);            /* what was asked for, in bytes */
+bool arena_owns(const void *ptr);
+size_t arena_live(void);                       /* allocations alive, for tests */
+
+/* Promise `len` bytes (any number of blocks) to this thread until released.
+ * HSM_E_MEMORY: not there; the caller evicts and tries again, or refuses. */
+HSM_MUST_USE hsm_status arena_hold(size_t len);
+void arena_release(void);
+
+/* Run fn(arg) on a stack inside the arena, `depth` bytes of which are wiped
+ * afterwards, vector registers cleared. Nested calls run straight on.
+ * HSM_E_MEMORY when no stack is free. */
+HSM_MUST_USE hsm_status arena_run(void (*fn)(void *arg), void *arg, size_t depth);
+
+/* Build switch STRONGROOM_FAULTS only: the n-th allocation from now fails
+ * (0: the next). fault_fired says whether it did. fault_off stops it. */
+void fault_after(unsigned n);
+bool fault_fired(void);
+void fault_off(void);
+
+#endif

@@ -1,0 +1,20 @@
+/* rng.h - random bytes for keys, nonces and callers.
+ *
+ * AWS-LC's DRBG (seeded by the operating system) behind a per-thread pool
+ * inside the arena: a DRBG call per 12 bytes costs ten times the encryption.
+ * Pool bytes are wiped as they are used and dropped across a fork. */
+#ifndef STRONGROOM_RNG_H
+#define STRONGROOM_RNG_H
+
+#include <stddef.h>
+
+#include "../base/status.h"
+
+/* Make this thread's generator state now, from the reserve. Called by every
+ * way into the core before AWS-LC is entered; cheap when done already. */
+HSM_MUST_USE hsm_status rng_prepare(void);
+
+HSM_MUST_USE hsm_status rng_nonce(void *out, size_t len);   /* pooled; len <= 64 */
+HSM_MUST_USE hsm_status rng_bytes(void *out, size_t len);   /* straight from the DRBG: keys */
+
+#endif

@@ -1,0 +1,286 @@
+/* hsm.h - the whole face of the core. A door includes this and nothing else.
+ *
+ * A key is a number. What it names lies in the arena and has no getter: bytes
+ * leave the core as ciphertext, signatures, MACs, digests, public keys, sealed
+ * objects and random; as payload only where the call's contract says so (data
+ * keys, decrypted plaintext, agreed secrets).
+ *
+ * A session is a capability. It says who acts (role, account) and cannot be
+ * made up: it comes from a verified SigV4 signature, from a PIN, or is the
+ * service's own, which may load and seal keys but never use them for a
+ * tenant. Every call names the session it acts for.
+ *
+ * Numbers given out (sessions, keys, partitions) are a generation above a
+ * slot and fit 53 bits, so that JavaScript carries them exactly; stale and
+ * made-up ones are refused. Values, byte ranges and caller buffers only: no
+ * callback, no core pointer, so that the same calls can cross a process
+ * boundary. Inputs are read once.
+ *
+ * For all calls: on every failure but HSM_E_BUFFER, out->len is 0 and nothing
+ * was written; an hsm_out with ptr NULL asks for the size and spends nothing.
+ * Any call may answer HSM_E_STATE, HSM_E_SELF_TEST (the module is not
+ * operational), HSM_E_SESSION, HSM_E_MEMORY. All calls are thread-safe. */
+#ifndef STRONGROOM_HSM_H
+#define STRONGROOM_HSM_H
+
+#include "../base/status.h"
+#include "../mech/params.h"
+
+typedef uint64_t hsm_session;           /* 0: none */
+typedef uint64_t hsm_key;               /* generation | slot; 0: none */
+typedef uint64_t hsm_part;              /* a partition: a tenant's account, or a token */
+
+/* ---- the module ------------------------------------------------------- */
+
+typedef enum { HSM_MODE_PRODUCTION, HSM_MODE_DEV, HSM_MODE_LAB } hsm_mode;
+
+typedef struct {
+	size_t arena_size;              /* bytes; 0: by RLIMIT_MEMLOCK */
+	bool approved_only;             /* refuse what the indicator calls not approved */
+} hsm_config;
+
+typedef struct {
+	const char *version;            /* of the module */
+	const char *state, *why;        /* state_name, last error */
+	const char *arena_kind;         /* "memfd_secret", "locked", "plain" */
+	const char *arena_reason;
+	uint64_t arena_size, arena_used, arena_high, lock_limit;
+	uint64_t sessions, objects, loaded;  /* loaded: objects whose key is in the arena now */
+	const char *library;            /* "AWS-LC 5.12.0" */
+	hsm_mode mode;
+	bool unsealed, approved_only;
+	const char *unseal;             /* "keyfile", "passphrase", "" */
+} hsm_info;
+
+/* Power on: arena, integrity, self-tests. Idempotent, counted; the last
+ * hsm_close wipes everything. HSM_E_SELF_TEST leaves the error state. */
+HSM_MUST_USE hsm_status hsm_open(const hsm_config *config);
+void hsm_close(void);
+HSM_MUST_USE hsm_status hsm_describe(hsm_info *info);       /* answers in every state */
+/* Run one self-test by name, or all (name NULL). failed: name of the first
+ * that failed, or NULL. A failure latches the error state. */
+HSM_MUST_USE hsm_status hsm_self_test(const char *name, const char **failed);
+const char *hsm_self_test_at(size_t i);                     /* names; NULL past the end */
+/* Everything secret is overwritten; only hsm_close leaves this state. */
+HSM_MUST_USE hsm_status hsm_zeroise(const char *why);
+
+typedef struct { hsm_mech id; const char *name; uint32_t key_type, min_bits, max_bits, flags; } hsm_mech_info;
+HSM_MUST_USE hsm_status hsm_mech_at(size_t i, hsm_mech_info *info);   /* HSM_E_MECH past the end */
+HSM_MUST_USE hsm_status hsm_mech_describe(hsm_mech id, hsm_mech_info *info);
+
+/* ---- root key and partitions ------------------------------------------- */
+
+/* How the root key is held at rest. The core reads and writes the files. */
+typedef enum { HSM_UNSEAL_KEYFILE, HSM_UNSEAL_PASSPHRASE } hsm_unseal;
+
+/* Make a root key. path: the key file (made, 0600, refused if there) or the
+ * passphrase file (read). header: versioned, authenticated, public; store it.
+ * The mode is sealed into it for ever. */
+HSM_MUST_USE hsm_status hsm_root_create(hsm_mode mode, hsm_unseal how, const char *path, hsm_out *header);
+/* HSM_E_ROOT: another store's root; HSM_E_PIN: wrong passphrase; HSM_E_IO. */
+HSM_MUST_USE hsm_status hsm_root_open(hsm_in header, hsm_unseal how, const char *path);
+void hsm_root_close(void);              /* seal: partitions and keys are wiped */
+
+/* An account's partition: a fresh account key, sealed under the root. Losing
+ * `sealed` shreds every key in it. account: 1..64 bytes. */
+HSM_MUST_USE hsm_status hsm_partition_create(hsm_in account, hsm_out *sealed, hsm_part *part);
+HSM_MUST_USE hsm_status hsm_partition_open(hsm_in account, hsm_in sealed, hsm_part *part);
+HSM_MUST_USE hsm_status hsm_partition_close(hsm_part part);
+/* A partition of this process alone: never sealed, gone at close. */
+HSM_MUST_USE hsm_status hsm_partition_ephemeral(hsm_in label, hsm_part *part);
+
+/* ---- sessions ----------------------------------------------------------- */
+
+typedef enum {
+	HSM_ROLE_PUBLIC,                /* not logged in */
+	HSM_ROLE_USER,                  /* a token's or local partition's user */
+	HSM_ROLE_OFFICER,               /* SO */
+	HSM_ROLE_CALLER,                /* a tenant's principal, by SigV4 */
+	HSM_ROLE_SERVICE                /* the service's own work: generate for an account, seal, load, destroy, records; no use of keys */
+} hsm_role;
+
+#define HSM_SESSION_RW 1u
+
+HSM_MUST_USE hsm_status hsm_session_service(hsm_session *session);
+/* Local programs. Role PUBLIC until hsm_login; on an ephemeral partition
+ * without a PIN the role is USER at once. */
+HSM_MUST_USE hsm_status hsm_session_open(hsm_part part, uint32_t flags, hsm_session *session);
+HSM_MUST_USE hsm_status hsm_session_close(hsm_session session);
+HSM_MUST_USE hsm_status hsm_session_role(hsm_session session, hsm_role *role);
+/* Roles are a partition's, as in PKCS#11: all its sessions change. */
+HSM_MUST_USE hsm_status hsm_login(hsm_session session, hsm_role role, hsm_in pin);
+HSM_MUST_USE hsm_status hsm_logout(hsm_session session);
+HSM_MUST_USE hsm_status hsm_pin_set(hsm_session session, hsm_role role, hsm_in pin);  /* ephemeral partitions */
+
+/* ---- access keys: SigV4 is verified here, on a handle -------------------- */
+
+typedef enum { HSM_SECRET_MADE, HSM_SECRET_ENV, HSM_SECRET_FILE } hsm_secret_source;
+
+/* Make an access key bound to (partition's account, id, principal, expiry in
+ * ms since the epoch or 0). Its secret is 40 characters made here, or read by
+ * the core from an environment variable or file (`from`). The secret leaves
+ * once: into `shown` (payload; NULL: not), or by hsm_credential_write before
+ * the next call closes the key. sealed: store it. */
+HSM_MUST_USE hsm_status hsm_credential_create(hsm_session service, hsm_part part, hsm_in id, hsm_in principal,
+	uint64_t expires_ms, hsm_secret_source source, const char *from,
+	hsm_out *shown, hsm_out *sealed, hsm_key *key);
+/* Write an AWS shared credentials file (0600, atomically) for a key just
+ * made. Refused (HSM_E_POLICY) for one that was loaded from its sealed form. */
+HSM_MUST_USE hsm_status hsm_credential_write(hsm_session service, hsm_key key, const char *path, const char *profile);
+HSM_MUST_USE hsm_status hsm_credential_open(hsm_session service, hsm_part part, hsm_in id, hsm_in sealed, hsm_key *key);
+
+typedef struct {
+	hsm_in date;                    /* YYYYMMDD of the scope */
+	hsm_in region, service;
+	hsm_in timestamp;               /* YYYYMMDDTHHMMSSZ */
+	hsm_in canonical;               /* canonical request up to and including the newline before the payload hash */
+	hsm_in payload_hash;            /* what the request claims (hex), or empty; "UNSIGNED-PAYLOAD" only where allowed */
+	hsm_in body;
+	hsm_in signature;               /* 64 hex */
+	uint64_t now_ms;                /* for the key's expiry */
+	bool allow_unsigned_payload;
+} hsm_sigv4;
+
+/* A session for the key's principal, role CALLER, when the signature fits.
+ * HSM_E_SIGNATURE; HSM_E_DATA: payload_hash is not the body's; HSM_E_EXPIRED.
+ * Signing keys are cached per (key, date, region, service). Close the session
+ * when the request is answered. */
+HSM_MUST_USE hsm_status hsm_sigv4_verify(hsm_key credential, const hsm_sigv4 *request, hsm_session *session);
+
+/* ---- objects ------------------------------------------------------------ */
+
+/* Usage, mechanisms and flags of an object are CKA_ attributes. Ours beside: */
+#define HSM_ATTR_SHARED_WITH   0x80000001u  /* accounts (12 digits each, joined) whose callers may use the key */
+#define HSM_ATTR_REVEAL        0x80000002u  /* flag: agreement and decapsulation may answer payload (KMS contract) */
+#define HSM_ATTR_APPROVED      0x80000003u  /* flag, read-only: last indicator */
+
+/* What a sealed object is bound to besides its partition: opening under
+ * another name is HSM_E_INTEGRITY. Each at most 64 bytes. */
+typedef struct { hsm_in object_id, material_id; } hsm_binding;
+
+typedef struct {
+	uint32_t klass;                 /* hsm_class */
+	hsm_spec spec;
+	uint32_t use;                   /* MECH_* bits the policy grants */
+	bool sensitive, extractable, always_sensitive, never_extractable, local, loaded;
+	hsm_part part;
+} hsm_key_info;
+
+/* Fresh keys. The session's role decides the partition: its own; for SERVICE
+ * `part` names it (else 0). The pair form gives the private key; pub may be
+ * NULL. Pairwise consistency is tested before the handle is given out. */
+HSM_MUST_USE hsm_status hsm_generate(hsm_session session, hsm_part part, hsm_spec spec,
+	const hsm_attr *attrs, size_t n, hsm_key *key);
+HSM_MUST_USE hsm_status hsm_generate_pair(hsm_session session, hsm_part part, hsm_spec spec, const hsm_params *params,
+	const hsm_attr *pub_attrs, size_t pub_n, const hsm_attr *attrs, size_t n, hsm_key *pub, hsm_key *key);
+/* An object from its attributes, CKA_VALUE and components in the clear (not
+ * approved; refused where the partition is strict). SPKI and PKCS#8 are taken
+ * in CKA_VALUE with CKA_KEY_TYPE where components are not given. */
+HSM_MUST_USE hsm_status hsm_create(hsm_session session, hsm_part part, const hsm_attr *attrs, size_t n, hsm_key *key);
+HSM_MUST_USE hsm_status hsm_copy(hsm_session session, hsm_key from, const hsm_attr *attrs, size_t n, hsm_key *key);
+HSM_MUST_USE hsm_status hsm_destroy(hsm_session session, hsm_key key);
+HSM_MUST_USE hsm_status hsm_attr_get(hsm_session session, hsm_key key, uint32_t type, hsm_out *value);
+HSM_MUST_USE hsm_status hsm_attr_set(hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n);
+HSM_MUST_USE hsm_status hsm_key_describe(hsm_session session, hsm_key key, hsm_key_info *info);
+/* Objects of the session's partition that carry every given attribute; from
+ * `cursor` (0: start). count in: room; out: found. Secret values never match. */
+HSM_MUST_USE hsm_status hsm_find(hsm_session session, const hsm_attr *attrs, size_t n, uint64_t *cursor, hsm_key *keys, size_t *count);
+HSM_MUST_USE hsm_status hsm_public_key(hsm_session session, hsm_key key, hsm_out *spki);
+
+/* At rest: sealed under the partition's key, attributes inside. An unsealed
+ * object is loaded when first used and may be evicted from the arena; its
+ * handle stays good. */
+HSM_MUST_USE hsm_status hsm_object_seal(hsm_session session, hsm_key key, hsm_binding binding, hsm_out *sealed);
+HSM_MUST_USE hsm_status hsm_object_open(hsm_session session, hsm_part part, hsm_binding binding, hsm_in sealed, hsm_key *key);
+
+/* ---- using keys ---------------------------------------------------------- */
+
+/* One shot. For encryption with an AEAD: iv (if made inside and no iv_out) |
+ * ciphertext | tag. *approved, where given, is the service indicator. */
+HSM_MUST_USE hsm_status hsm_encrypt(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *params, hsm_in plain, hsm_out *out);
+HSM_MUST_USE hsm_status hsm_decrypt(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *params, hsm_in in, hsm_out *plain);
+HSM_MUST_USE hsm_status hsm_sign(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *params, hsm_in message, hsm_out *sig);
+HSM_MUST_USE hsm_status hsm_verify(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *params, hsm_in message, hsm_in sig);
+HSM_MUST_USE hsm_status hsm_recover(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *params, hsm_in sig, hsm_out *message);
+HSM_MUST_USE hsm_status hsm_digest(hsm_session session, hsm_mech mech, const hsm_params *params, hsm_in in, hsm_out *out);
+HSM_MUST_USE hsm_status hsm_derive(hsm_session session, hsm_key base, hsm_mech mech, const hsm_params *params, const hsm_attr *attrs, size_t n, hsm_key *key);
+HSM_MUST_USE hsm_status hsm_wrap(hsm_session session, hsm_key kek, hsm_mech mech, const hsm_params *params, hsm_key key, hsm_out *wrapped);
+HSM_MUST_USE hsm_status hsm_unwrap(hsm_session session, hsm_key kek, hsm_mech mech, const hsm_params *params, hsm_in wrapped, const hsm_attr *attrs, size_t n, hsm_key *key);
+HSM_MUST_USE hsm_status hsm_encapsulate(hsm_session session, hsm_key pub, hsm_mech mech, const hsm_params *params, hsm_out *ciphertext, const hsm_attr *attrs, size_t n, hsm_key *key);
+HSM_MUST_USE hsm_status hsm_decapsulate(hsm_session session, hsm_key priv, hsm_mech mech, const hsm_params *params, hsm_in ciphertext, const hsm_attr *attrs, size_t n, hsm_key *key);
+HSM_MUST_USE hsm_status hsm_random(hsm_session session, hsm_out *out);      /* fills out->cap bytes */
+/* Service indicator of this thread's last operation. */
+bool hsm_approved(void);
+
+/* Payload by contract, for keys with HSM_ATTR_REVEAL: the agreed secret
+ * (raw x-coordinate), the encapsulated or decapsulated secret. */
+HSM_MUST_USE hsm_status hsm_agree(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *params, hsm_out *secret);
+HSM_MUST_USE hsm_status hsm_kem_seal(hsm_session session, hsm_key key, hsm_mech mech, hsm_out *ciphertext, hsm_out *secret);
+HSM_MUST_USE hsm_status hsm_kem_open(hsm_session session, hsm_key key, hsm_mech mech, hsm_in ciphertext, hsm_out *secret);
+
+/* Many parts. One operation of each use (MECH_ENCRYPT, DECRYPT, SIGN, VERIFY,
+ * DIGEST) a session; its state lies in the session. begin takes the key on
+ * loan until final, failure or cancel. once: begin's key for one message. */
+HSM_MUST_USE hsm_status hsm_begin(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const hsm_params *params);
+HSM_MUST_USE hsm_status hsm_once(hsm_session session, uint32_t use, hsm_in in, hsm_in sig, hsm_out *out);
+HSM_MUST_USE hsm_status hsm_update(hsm_session session, uint32_t use, hsm_in in, hsm_out *out);
+HSM_MUST_USE hsm_status hsm_update_key(hsm_session session, hsm_key key);   /* C_DigestKey */
+HSM_MUST_USE hsm_status hsm_final(hsm_session session, uint32_t use, hsm_in sig, hsm_out *out);
+HSM_MUST_USE hsm_status hsm_cancel(hsm_session session, uint32_t use);
+
+/* Batch: one crossing, n messages under one key. Rows are packed: lens[i]
+ * bytes of `in` after another; out_lens[i] tells each result, packed in out.
+ * The first failure stops and is answered; *done says how many are whole. */
+HSM_MUST_USE hsm_status hsm_batch(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const hsm_params *params,
+	hsm_in in, const uint32_t *lens, size_t n, hsm_out *out, uint32_t *out_lens, size_t *done);
+
+/* ---- KMS: envelopes and data keys, one core call each --------------------- */
+
+/* pairs: the encryption context, u32 length | UTF-8 bytes for name, value,
+ * name, value ... in any order (big-endian lengths). The core sorts bytewise by name, refuses
+ * repeated names (HSM_E_DATA) and authenticates the canonical form.
+ * Format: docs/formats/envelope.md. Keys are HSM_KEY_KDK; every message has
+ * its own derived key and a key commitment. HSM_E_CIPHERTEXT for anything
+ * that does not open, whatever the reason. */
+HSM_MUST_USE hsm_status hsm_envelope_seal(hsm_session session, hsm_key key, hsm_in pairs, hsm_in plain, hsm_out *blob);
+HSM_MUST_USE hsm_status hsm_envelope_open(hsm_session session, hsm_key key, hsm_in pairs, hsm_in blob, hsm_out *plain);
+/* ReEncrypt: no plaintext leaves. */
+HSM_MUST_USE hsm_status hsm_envelope_move(hsm_session session, hsm_key from, hsm_in from_pairs, hsm_in blob, hsm_key to, hsm_in to_pairs, hsm_out *moved);
+/* Whom a blob names, unauthenticated: HSM_E_FORMAT when it is not ours.
+ * account 12 bytes; object_id and material_id as given to hsm_object_seal. */
+typedef struct { uint8_t account[12]; uint8_t object_id[64]; size_t object_id_len; uint8_t material_id[64]; size_t material_id_len; } hsm_envelope_name;
+HSM_MUST_USE hsm_status hsm_envelope_peek(hsm_in blob, hsm_envelope_name *name);
+/* plain NULL: without plaintext. */
+HSM_MUST_USE hsm_status hsm_data_key(hsm_session session, hsm_key key, hsm_in pairs, size_t len, hsm_out *plain, hsm_out *blob);
+HSM_MUST_USE hsm_status hsm_data_key_pair(hsm_session session, hsm_key key, hsm_in pairs, hsm_spec spec, hsm_out *spki, hsm_out *plain, hsm_out *blob);
+
+/* ---- records: whoever edits the store can withhold, not forge ------------- */
+
+#define HSM_RECORD_MAC 32
+/* MAC under a key derived from the root over (table, key, version, body),
+ * each length-prefixed. */
+HSM_MUST_USE hsm_status hsm_record_mac(hsm_in table, hsm_in key, uint64_t version, hsm_in body, uint8_t mac[HSM_RECORD_MAC]);
+HSM_MUST_USE hsm_status hsm_record_check(hsm_in table, hsm_in key, uint64_t version, hsm_in body, hsm_in mac);  /* HSM_E_INTEGRITY */
+
+/* ---- payload: buffers only the core writes and wipes ---------------------- */
+
+#define HSM_PAYLOAD_MIN 4096u
+void *hsm_payload_alloc(size_t len);            /* page-aligned, DONTDUMP; NULL: no memory */
+void hsm_payload_free(void *ptr);               /* wipes */
+void hsm_payload_wipe(void *ptr, size_t len);
+
+/* Cut the values of the named members out of a JSON object's bytes. names:
+ * u16 length | path for each ("Plaintext", "Recipient.AttestationDocument").
+ * A named member whose value is a string is taken as base64 (JSON escapes
+ * inside it understood, decoded in constant time) into `blobs`, and replaced in `json` by its index in
+ * `spans`; all else is copied. Depth at most 32.
+ * HSM_E_FORMAT: not one JSON object in valid UTF-8, or a member name twice in
+ * one object, or `__proto__`; HSM_E_DATA: bad base64, *where is the path. */
+typedef struct { uint32_t offset, len; } hsm_span;
+HSM_MUST_USE hsm_status hsm_json_cut(hsm_in body, hsm_in names, hsm_out *json, hsm_out *blobs,
+	hsm_span *spans, size_t *span_count, char where[64]);
+/* base64 in constant time. */
+HSM_MUST_USE hsm_status hsm_base64(hsm_in bytes, hsm_out *text);
+HSM_MUST_USE hsm_status hsm_sha256(hsm_in bytes, uint8_t digest[32]);       /* public data */
+
+#endif

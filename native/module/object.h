@@ -1,0 +1,31 @@
+/* object.h - what a handle names: attributes, policy, and a key on loan.
+ *
+ * The key of an object that was opened from its sealed form may be evicted
+ * and loaded again; whoever uses it holds a loan (object_acquire), and a slot
+ * is wiped when the last reader leaves. */
+#ifndef STRONGROOM_OBJECT_H
+#define STRONGROOM_OBJECT_H
+
+#include "../mech/mech.h"
+#include "hsm.h"
+#include "partition.h"
+#include "session.h"
+
+struct object;
+
+/* The loan, after the one gate said yes: `use` is one MECH_* bit, mech NULL
+ * where no mechanism is involved (seal, describe, destroy). Loads the key.
+ * HSM_E_HANDLE, HSM_E_PARTITION, HSM_E_POLICY, HSM_E_ROLE, HSM_E_MECH,
+ * HSM_E_KEY_TYPE, HSM_E_KEY_SIZE, HSM_E_NOT_APPROVED. */
+HSM_MUST_USE hsm_status object_acquire(struct session *s, hsm_key handle, uint32_t use, const struct mech *mech, struct object **o);
+void object_release(struct object *o);                    /* NULL is fine */
+const struct key *object_key(const struct object *o);
+struct partition *object_partition(const struct object *o);
+hsm_binding object_binding(const struct object *o);       /* empty before it was sealed */
+
+/* Make an object. Takes `material` over and empties it; on failure it stays
+ * the caller's. Attribute defaults and one-way flags are set here. */
+HSM_MUST_USE hsm_status object_adopt(struct session *s, struct partition *p, uint32_t klass, hsm_spec spec,
+	const hsm_attr *attrs, size_t n, struct secret *material, bool local, hsm_key *handle);
+
+#endif

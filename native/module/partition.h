@@ -1,0 +1,23 @@
+/* partition.h - a tenant's room: its account key, its roles. Counted loans. */
+#ifndef STRONGROOM_PARTITION_H
+#define STRONGROOM_PARTITION_H
+
+#include "../base/secret.h"
+#include "hsm.h"
+
+struct partition;
+
+HSM_MUST_USE hsm_status partition_acquire(hsm_part part, struct partition **p);   /* HSM_E_PARTITION */
+void partition_retain(struct partition *p);
+void partition_release(struct partition *p);                                      /* NULL is fine */
+hsm_part partition_handle(const struct partition *p);
+hsm_in partition_account(const struct partition *p);
+const struct secret *partition_key(const struct partition *p);                    /* only derives: seal.h */
+bool partition_strict(const struct partition *p);
+
+/* Roles are the partition's: who is logged in, for all its sessions. */
+hsm_role partition_role(const struct partition *p);
+HSM_MUST_USE hsm_status partition_login(struct partition *p, hsm_role role, hsm_in pin);
+HSM_MUST_USE hsm_status partition_logout(struct partition *p);
+
+#endif

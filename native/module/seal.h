@@ -1,0 +1,20 @@
+/* seal.h - sealing: bytes at rest under a key that only derives.
+ *
+ * Root and account keys do one job, SP 800-108 derivation (counter mode,
+ * HMAC-SHA-256) by purpose label; every sealed blob has its own AES-256-GCM
+ * key from (label, 128-bit nonce) and a key commitment.
+ * Format: docs/formats/sealed.md. */
+#ifndef STRONGROOM_SEAL_H
+#define STRONGROOM_SEAL_H
+
+#include "../base/secret.h"
+
+#define SEAL_KEY_LEN 32u
+
+/* out_len bytes from (kdk, label, context). label is a C string constant. */
+HSM_MUST_USE hsm_status seal_derive(const struct secret *kdk, const char *label, hsm_in context, uint8_t *out, size_t out_len);
+HSM_MUST_USE hsm_status seal_close(const struct secret *kdk, const char *label, hsm_in context, hsm_in clear, hsm_out *sealed);
+/* HSM_E_INTEGRITY: altered, or another key, label or context; HSM_E_FORMAT. */
+HSM_MUST_USE hsm_status seal_open(const struct secret *kdk, const char *label, hsm_in context, hsm_in sealed, struct secret *clear);
+
+#endif

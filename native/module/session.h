@@ -1,0 +1,19 @@
+/* session.h - who acts. A session is a capability with its own lock. */
+#ifndef STRONGROOM_SESSION_H
+#define STRONGROOM_SESSION_H
+
+#include "hsm.h"
+#include "partition.h"
+
+struct session;
+
+/* Sessions made by the module itself (SigV4, service). principal may be
+ * empty. The session retains the partition. */
+HSM_MUST_USE hsm_status session_make(struct partition *p, hsm_role role, uint32_t flags, hsm_in principal, hsm_session *session);
+HSM_MUST_USE hsm_status session_acquire(hsm_session handle, struct session **s);   /* HSM_E_SESSION */
+void session_release(struct session *s);
+hsm_role session_role(const struct session *s);          /* the effective one, now */
+struct partition *session_partition(const struct session *s);  /* NULL for SERVICE */
+hsm_in session_account(const struct session *s);
+
+#endif

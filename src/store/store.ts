@@ -1,0 +1,124 @@
+/**
+ * Records at rest: what one may ask, whoever answers (SQLite here; a PostgreSQL-wire database has the
+ * same face). Shaped for a distributed SQL database from the first day: asynchronous, no sequences,
+ * text/bigint/blob only, ids made by the caller, keyset cursors, and a transaction is reads followed by
+ * one conditional write batch, run by one writer with group commit.
+ *
+ * Every record carries account, Region, version and times from one clock, and a MAC by the core over
+ * (table, id, version, body). An altered record is refused by name: {@link StoreError} 'Integrity'.
+ */
+
+/** Tables of the store. Index columns are extracted from the body, so the MAC covers them too. */
+export type Table = 'root' | 'account' | 'credential' | 'principal' | 'key' | 'material' | 'alias' | 'grant' | 'policy' | 'setting' | 'counter';
+
+export interface Row<T> {
+  readonly table: Table;
+  /** Unique in the table: text, at most 512 bytes, made by the caller. */
+  readonly id: string;
+  readonly account: string;
+  readonly region: string;
+  /** 1 at insert, one more with each update. */
+  readonly version: number;
+  readonly createdMs: number;
+  readonly updatedMs: number;
+  /** Plain data; frozen. */
+  readonly body: T;
+  /** Sealed object that belongs to the record, written in the same transaction. */
+  readonly sealed?: Buffer;
+}
+
+export interface Page<T> {
+  readonly rows: readonly Row<T>[];
+  /** Opaque; absent at the end. */
+  readonly next?: string;
+}
+
+/** Ordered by (…equals, order column, id). */
+export interface Query {
+  readonly index: string;
+  readonly equals: readonly string[];
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export interface Reader {
+  get<T>(table: Table, id: string): Promise<Row<T> | undefined>;
+  list<T>(table: Table, query: Query): Promise<Page<T>>;
+}
+
+export interface NewRow<T> {
+  readonly id: string;
+  readonly account: string;
+  readonly region: string;
+  readonly body: T;
+  readonly sealed?: Buffer;
+}
+
+/** Reads see the store as it is; writes are collected and applied all or none. */
+export interface Tx extends Reader {
+  /** Fails the transaction with StoreError 'Exists' when the id (or a unique index value) is taken. */
+  insert<T>(table: Table, row: NewRow<T>): void;
+  /** Conditional on `row.version`; a lost race runs the whole transaction again. */
+  update<T>(row: Row<T>, change: { readonly body?: T; readonly sealed?: Buffer | null }): void;
+  delete(row: Row<unknown>): void;
+}
+
+export interface Store extends Reader {
+  /**
+   * Runs `fn`, then commits what it wrote, conditional on what it read by `get`; runs it again when
+   * something changed in between (at most 10 times, jittered). `fn` has no other side effects.
+   * Resolves when the commit is durable.
+   */
+  tx<R>(fn: (tx: Tx) => Promise<R>): Promise<R>;
+  /**
+   * A cached, verified record without a turn of the event loop; undefined says "ask get". Writes by
+   * this store's own transactions are seen at once.
+   */
+  peek<T>(table: Table, id: string): Row<T> | undefined;
+  /** Appends to this writer's audit chain in the next group commit. Resolves when durable. */
+  append(events: readonly AuditRow[]): Promise<void>;
+  /** Audit rows in chain order. */
+  chain(shard: string, from: number, limit: number): Promise<readonly AuditRow[]>;
+  shards(): Promise<readonly string[]>;
+  events(query: EventQuery): Promise<{ readonly rows: readonly AuditRow[]; readonly next?: string }>;
+  /** Milliseconds since the epoch: the one clock (movable in dev mode only). */
+  now(): number;
+  close(): Promise<void>;
+}
+
+/** One link of an audit chain; the body is the CloudTrail-shaped event as JSON text. */
+export interface AuditRow {
+  readonly shard: string;
+  readonly seq: number;
+  readonly account: string;
+  readonly region: string;
+  readonly timeMs: number;
+  readonly eventId: string;
+  readonly eventName: string;
+  readonly principal: string;
+  readonly resource: string;
+  readonly body: string;
+  /** SHA-256 over (previous hash, seq, body), 32 bytes. */
+  readonly hash: Buffer;
+  /** The core's MAC over (shard, seq, hash): the head cannot be moved back or the chain recomputed. */
+  readonly mac: Buffer;
+}
+
+export interface EventQuery {
+  readonly account: string;
+  readonly region: string;
+  readonly attribute?: { readonly key: 'EventId' | 'EventName' | 'Username' | 'ResourceName' | 'EventSource' | 'ReadOnly' | 'AccessKeyId' | 'ResourceType'; readonly value: string };
+  readonly fromMs?: number;
+  readonly toMs?: number;
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export type StoreErrorCode = 'Exists' | 'Conflict' | 'Integrity' | 'Busy' | 'Full' | 'Closed';
+
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  constructor(readonly code: StoreErrorCode, message: string) {
+    super(message);
+  }
+}
