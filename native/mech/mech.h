@@ -85,8 +85,10 @@ struct mech {
 	size_t heap;                    /* worst case of arena bytes one operation takes */
 	size_t depth;                   /* measured stack depth to wipe, bytes */
 
-	/* Approved with this key and these parameters? Empty: the flag says. */
-	bool (*approved)(const struct key *key, const hsm_params *params);
+	/* Approved for this use (one MECH_ bit), with this key (NULL: none) and
+	 * these parameters? Empty: the flag says. An iv given from outside is
+	 * approved for decryption only; SHA-1 for verifying only: hence `use`. */
+	bool (*approved)(const struct key *key, uint32_t use, const hsm_params *params);
 
 	/* One shot. out->ptr NULL asks for the size (an upper bound is allowed). */
 	hsm_status (*seal)(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *out);
@@ -136,9 +138,11 @@ const struct kind *kind_at(size_t i);
 HSM_MUST_USE hsm_status key_load(struct key *key, uint32_t type, enum key_part part, hsm_in material);
 void key_unload(struct key *key);
 
-/* Known-answer tests, one a family: the pre-operational and conditional
- * self-tests call them by name. `broken` (test builds) corrupts the answer. */
-struct self_test { const char *name; hsm_status (*run)(bool broken); };
+/* Known-answer tests, at least one a family: the pre-operational and
+ * conditional self-tests call them by name. `broken` (test builds) corrupts
+ * the answer. at_start: run before the module is ready; the others are run
+ * before the first use of a row or kind that names them (`test`). */
+struct self_test { const char *name; bool at_start; hsm_status (*run)(bool broken); };
 const struct self_test *self_test_at(size_t i);     /* NULL: past the end */
 
 #endif
