@@ -150,7 +150,8 @@ HSM_MUST_USE hsm_status hsm_sigv4_verify(hsm_key credential, const hsm_sigv4 *re
 /* ---- objects ------------------------------------------------------------ */
 
 /* Usage, mechanisms and flags of an object are CKA_ attributes. Ours beside: */
-#define HSM_ATTR_SHARED_WITH   0x80000001u  /* accounts (12 digits each, joined) whose callers may use the key */
+#define HSM_ATTR_SHARED_WITH   0x80000001u  /* accounts (12 digits each, joined) whose callers may use the key;
+                                             * "************" stands for every account (a policy's Principal "*") */
 #define HSM_ATTR_REVEAL        0x80000002u  /* flag: agreement and decapsulation may answer payload (KMS contract) */
 #define HSM_ATTR_APPROVED      0x80000003u  /* flag, read-only: last indicator */
 

@@ -33,9 +33,32 @@ export interface Page<T> {
   readonly next?: string;
 }
 
+/**
+ * What `list` can ask: equality columns, then the order column, then id. A column is `account`, `region`
+ * or a member of the body (text, or an integer below 2^53); a row whose body lacks one of an index's
+ * members is not in that index. The tables' users add what they need here.
+ */
+export const indexes = {
+  'account.all': { table: 'account', equals: [] },
+  'key.place': { table: 'key', equals: ['account', 'region'] },
+  /** Keys with work to do at `dueMs` (deletion, rotation, expiry), soonest first. */
+  'key.due': { table: 'key', equals: [], order: 'dueMs' },
+  'material.key': { table: 'material', equals: ['key'] },
+  'alias.place': { table: 'alias', equals: ['account', 'region'] },
+  'alias.key': { table: 'alias', equals: ['key'] },
+  'grant.key': { table: 'grant', equals: ['key'] },
+  'grant.grantee': { table: 'grant', equals: ['key', 'grantee'] },
+  'grant.retiring': { table: 'grant', equals: ['account', 'region', 'retiring'] },
+  'credential.principal': { table: 'credential', equals: ['account', 'principal'] },
+  'principal.account': { table: 'principal', equals: ['account', 'kind'] },
+  'setting.kind': { table: 'setting', equals: ['account', 'region', 'kind'] },
+} as const satisfies Record<string, { readonly table: Table; readonly equals: readonly string[]; readonly order?: string }>;
+
+export type IndexName = keyof typeof indexes;
+
 /** Ordered by (…equals, order column, id). */
 export interface Query {
-  readonly index: string;
+  readonly index: IndexName;
   readonly equals: readonly string[];
   readonly after?: string;
   readonly limit: number;
