@@ -42,6 +42,7 @@
 	X(HSM_E_PIN, "the PIN or passphrase is wrong")                        \
 	X(HSM_E_PIN_LEN, "the PIN's length is out of range")                  \
 	X(HSM_E_PIN_LOCKED, "the PIN is locked")                              \
+	X(HSM_E_PIN_UNSET, "the user's PIN was never set")                    \
 	X(HSM_E_LOGGED_IN, "already logged in")                               \
 	X(HSM_E_NOT_LOGGED_IN, "not logged in")                               \
 	X(HSM_E_OP_ACTIVE, "an operation is active in the session")           \

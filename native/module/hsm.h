@@ -96,6 +96,7 @@ typedef enum {
 	HSM_ROLE_USER,                  /* a token's or local partition's user */
 	HSM_ROLE_OFFICER,               /* SO */
 	HSM_ROLE_CALLER,                /* a tenant's principal, by SigV4 */
+	HSM_ROLE_CONTEXT,               /* hsm_login only: the user once more, for one use of a key that always asks */
 	HSM_ROLE_SERVICE                /* the service's own work: generate for an account, seal, load, destroy, records; no use of keys */
 } hsm_role;
 
@@ -111,6 +112,57 @@ HSM_MUST_USE hsm_status hsm_session_role(hsm_session session, hsm_role *role);
 HSM_MUST_USE hsm_status hsm_login(hsm_session session, hsm_role role, hsm_in pin);
 HSM_MUST_USE hsm_status hsm_logout(hsm_session session);
 HSM_MUST_USE hsm_status hsm_pin_set(hsm_session session, hsm_role role, hsm_in pin);  /* ephemeral partitions */
+
+/* ---- tokens: partitions opened by PIN ------------------------------------ */
+
+/* A token's partition has two keys. Objects with CKA_PRIVATE FALSE are sealed
+ * under one that follows from the device secret and serve every session; all
+ * others under the token key, which is random, wrapped once for the user and
+ * once for the SO, and in the arena only while the user is logged in. The
+ * token key of an SO session re-wraps (a forgotten user PIN) and opens nothing.
+ *
+ * device: a folder the core keeps for itself (made, 0700), apart from the
+ * token's own file: the device secret, and for each token the count of failed
+ * tries, on disk before a PIN is checked. So a copied token cannot be guessed
+ * at, and restoring a token's file wins no try back.
+ * header: public, authenticated; stored with the token's objects by whoever
+ * keeps them, replaced as one when a call answers a new one.
+ * PINs: 4..255 bytes, by PBKDF2-HMAC-SHA-512, about 0.12 s. */
+#define HSM_TOKEN_HEADER_MAX 512u
+#define HSM_PIN_MIN 4u
+#define HSM_PIN_MAX 255u
+#define HSM_PIN_TRIES 10u
+
+typedef struct {
+	uint8_t id[16];                 /* of the token, random; names its partition in seals */
+	bool strict, user_pin;          /* user_pin: it was set */
+	uint32_t user_tries, so_tries;  /* left; 0: locked */
+	uint32_t iterations;
+} hsm_token_info;
+
+HSM_MUST_USE hsm_status hsm_token_create(const char *device, hsm_in so_pin, bool strict, hsm_out *header, hsm_part *part);
+/* HSM_E_INTEGRITY: not this device's, or altered. */
+HSM_MUST_USE hsm_status hsm_token_open(const char *device, hsm_in header, hsm_part *part);
+/* The header as another process rewrote it (a PIN changed there). A key that
+ * is in use stays in use. HSM_E_INTEGRITY; HSM_E_PARTITION: another token's. */
+HSM_MUST_USE hsm_status hsm_token_refresh(hsm_part part, hsm_in header);
+HSM_MUST_USE hsm_status hsm_token_describe(hsm_part part, hsm_token_info *info);
+/* Anew: SO PIN checked, fresh token key, no user PIN, same id. Every private
+ * object of before is shredded with the old key. */
+HSM_MUST_USE hsm_status hsm_token_reset(hsm_part part, hsm_in so_pin, bool strict, hsm_out *header);
+/* Set a PIN. By its owner: `old` is checked (and counted). By a session of the
+ * SO for role USER: `old` is empty. The old header's PIN holds until the new
+ * header is stored. */
+HSM_MUST_USE hsm_status hsm_token_pin(hsm_session session, hsm_role role, hsm_in old, hsm_in pin, hsm_out *header);
+/* hsm_login and hsm_logout serve tokens too: HSM_E_PIN, HSM_E_PIN_LOCKED,
+ * HSM_E_PIN_UNSET, HSM_E_LOGGED_IN. At logout the private objects of the partition are
+ * closed: their handles end. HSM_ROLE_CONTEXT checks the user's PIN once more
+ * and arms the operation that waits for it in this session. */
+/* How an index finds objects without reading them: a keyed tag of an
+ * attribute's value, and a MAC for the index's own rows. */
+#define HSM_TOKEN_TAG 16
+HSM_MUST_USE hsm_status hsm_token_tag(hsm_part part, bool priv, uint32_t attr, hsm_in value, uint8_t tag[HSM_TOKEN_TAG]);
+HSM_MUST_USE hsm_status hsm_token_mac(hsm_part part, hsm_in bytes, uint8_t mac[32]);
 
 /* ---- access keys: SigV4 is verified here, on a handle -------------------- */
 
@@ -193,6 +245,11 @@ HSM_MUST_USE hsm_status hsm_public_key(hsm_session session, hsm_key key, hsm_out
  * handle stays good. */
 HSM_MUST_USE hsm_status hsm_object_seal(hsm_session session, hsm_key key, hsm_binding binding, hsm_out *sealed);
 HSM_MUST_USE hsm_status hsm_object_open(hsm_session session, hsm_part part, hsm_binding binding, hsm_in sealed, hsm_key *key);
+/* In a token's partition the first byte of `sealed` says, authenticated, which
+ * of its two keys was used (1: CKA_PRIVATE FALSE). An object with CKA_TOKEN
+ * that was sealed once stays open whatever sessions end. */
+/* Forget an opened object; its sealed form is the caller's and stays good. */
+HSM_MUST_USE hsm_status hsm_object_close(hsm_session session, hsm_key key);
 
 /* ---- using keys ---------------------------------------------------------- */
 

@@ -15,6 +15,17 @@ hsm_in partition_account(const struct partition *p);
 const struct secret *partition_key(const struct partition *p);                    /* only derives: seal.h */
 bool partition_strict(const struct partition *p);
 
+/* A token's partition: `pin` is pin.c's and taken over (pin_free at the end);
+ * partition_login and partition_logout hand to pin_login and pin_logout, then
+ * change the role. account is the token's id. */
+struct pin;
+HSM_MUST_USE hsm_status partition_make_token(hsm_in account, bool strict, struct pin *pin, struct partition **p, hsm_part *part);
+struct pin *partition_pin(const struct partition *p);                             /* NULL: not a token's */
+/* The key an object of `p` is sealed under, as a copy the caller wipes: a
+ * logout may come between. priv: CKA_PRIVATE; only a token's partition has two.
+ * HSM_E_NOT_LOGGED_IN: a private object's, and no user is there. */
+HSM_MUST_USE hsm_status partition_seal_key(struct partition *p, bool priv, struct secret *key);
+
 /* Roles are the partition's: who is logged in, for all its sessions. */
 hsm_role partition_role(const struct partition *p);
 HSM_MUST_USE hsm_status partition_login(struct partition *p, hsm_role role, hsm_in pin);
