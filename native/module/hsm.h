@@ -88,6 +88,9 @@ HSM_MUST_USE hsm_status hsm_partition_open(hsm_in account, hsm_in sealed, hsm_pa
 HSM_MUST_USE hsm_status hsm_partition_close(hsm_part part);
 /* A partition of this process alone: never sealed, gone at close. */
 HSM_MUST_USE hsm_status hsm_partition_ephemeral(hsm_in label, hsm_part *part);
+/* Strict from now on, until it is closed: no keys in the clear come in
+ * (hsm_create), no plaintext payload leaves (HSM_E_POLICY). */
+HSM_MUST_USE hsm_status hsm_partition_restrict(hsm_part part);
 
 /* ---- sessions ----------------------------------------------------------- */
 
@@ -180,6 +183,9 @@ HSM_MUST_USE hsm_status hsm_credential_create(hsm_session service, hsm_part part
  * made. Refused (HSM_E_POLICY) for one that was loaded from its sealed form. */
 HSM_MUST_USE hsm_status hsm_credential_write(hsm_session service, hsm_key key, const char *path, const char *profile);
 HSM_MUST_USE hsm_status hsm_credential_open(hsm_session service, hsm_part part, hsm_in id, hsm_in sealed, hsm_key *key);
+/* Credentials have their own table: no other call takes their handles, so
+ * nothing can be done with an access key but to verify SigV4. */
+HSM_MUST_USE hsm_status hsm_credential_close(hsm_session service, hsm_key key);
 
 typedef struct {
 	hsm_in date;                    /* YYYYMMDD of the scope */

@@ -28,4 +28,8 @@ hsm_binding object_binding(const struct object *o);       /* empty before it was
 HSM_MUST_USE hsm_status object_adopt(struct session *s, struct partition *p, uint32_t klass, hsm_spec spec,
 	const hsm_attr *attrs, size_t n, struct secret *material, bool local, hsm_key *handle);
 
+/* The partition is closed: its objects go, their keys are wiped when the last
+ * loan is given back. */
+void object_forget(const struct partition *p);
+
 #endif

@@ -2,6 +2,8 @@
 #ifndef STRONGROOM_PARTITION_H
 #define STRONGROOM_PARTITION_H
 
+#include <stdbool.h>
+
 #include "../base/secret.h"
 #include "hsm.h"
 
@@ -14,6 +16,8 @@ hsm_part partition_handle(const struct partition *p);
 hsm_in partition_account(const struct partition *p);
 const struct secret *partition_key(const struct partition *p);                    /* only derives: seal.h */
 bool partition_strict(const struct partition *p);
+/* False once it was closed: whoever still holds a loan refuses new work. */
+bool partition_alive(const struct partition *p);
 
 /* A token's partition: `pin` is pin.c's and taken over (pin_free at the end);
  * partition_login and partition_logout hand to pin_login and pin_logout, then
@@ -30,5 +34,12 @@ HSM_MUST_USE hsm_status partition_seal_key(struct partition *p, bool priv, struc
 hsm_role partition_role(const struct partition *p);
 HSM_MUST_USE hsm_status partition_login(struct partition *p, hsm_role role, hsm_in pin);
 HSM_MUST_USE hsm_status partition_logout(struct partition *p);
+/* The officer sets any PIN; a user its own, and the officer's while there is
+ * none. HSM_E_ROLE, HSM_E_PIN_LEN, HSM_E_UNSUPPORTED (not ephemeral). */
+HSM_MUST_USE hsm_status partition_pin_set(struct partition *p, hsm_role role, hsm_in pin);
+
+/* Closing a partition drops its credentials, then calls session_forget and
+ * object_forget. For hsm_close and zeroise, after hsm_root_close: */
+void partition_close_all(void);
 
 #endif

@@ -156,6 +156,8 @@ export interface Core {
   openPartition(account: string, sealed: Buffer): PartitionHandle;
   closePartition(partition: PartitionHandle): void;
   ephemeralPartition(label: string): PartitionHandle;
+  /** Strict until closed: no keys in the clear come in, no plaintext payload leaves. */
+  restrictPartition(partition: PartitionHandle): void;
 
   serviceSession(): SessionHandle;
   openSession(partition: PartitionHandle, options?: { readonly readWrite?: boolean }): SessionHandle;
@@ -169,6 +171,7 @@ export interface Core {
     { readonly key: KeyHandle; readonly sealed: Buffer; readonly shown?: Payload };
   writeCredential(service: SessionHandle, key: KeyHandle, path: string, profile: string): void;
   openCredential(service: SessionHandle, partition: PartitionHandle, id: string, sealed: Buffer): KeyHandle;
+  closeCredential(service: SessionHandle, key: KeyHandle): void;
   verifySigV4(credential: KeyHandle, request: SigV4Request): SessionHandle;
 
   generate(session: SessionHandle, partition: PartitionHandle | 0, spec: KeySpec, attributes: readonly Attribute[]): KeyHandle;
