@@ -11,4 +11,16 @@
  * HSM_E_STATE, HSM_E_SELF_TEST, HSM_E_MEMORY. */
 HSM_MUST_USE hsm_status gate_run(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth);
 
+/* Calls that name no session are counted while they run, so that hsm_close
+ * waits for them (a session on loan counts by itself). Paired; leave only
+ * after HSM_OK. HSM_E_STATE, HSM_E_SELF_TEST: the module is not operational. */
+HSM_MUST_USE hsm_status gate_enter(void);
+void gate_leave(void);
+
+/* Is a key's `use` with this row and these parameters approved? Sets this
+ * thread's indicator; HSM_E_NOT_APPROVED where only approved is served. */
+HSM_MUST_USE hsm_status gate_indicate(const struct mech *mech, const struct key *key, uint32_t use, const hsm_params *params);
+/* The same for a service that is no row (envelopes: true). */
+void gate_approved(bool approved);
+
 #endif

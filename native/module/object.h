@@ -13,8 +13,16 @@
 
 struct object;
 
+/* Beside the MECH_ bits: what is done to an object as a whole. */
+#define USE_DESCRIBE  0x1000u     /* attributes, public parts */
+#define USE_CHANGE    0x2000u     /* attributes */
+#define USE_SEAL      0x4000u
+#define USE_DESTROY   0x8000u
+
 /* The loan, after the one gate said yes: `use` is one MECH_* bit, mech NULL
- * where no mechanism is involved (seal, describe, destroy). Loads the key.
+ * where no mechanism is involved. Loads the key for the MECH_ bits.
+ * A KDK works only through the envelope calls: MECH_ENCRYPT or MECH_DECRYPT
+ * with mech NULL. The loan may be given back by another thread.
  * HSM_E_HANDLE, HSM_E_PARTITION, HSM_E_POLICY, HSM_E_ROLE, HSM_E_MECH,
  * HSM_E_KEY_TYPE, HSM_E_KEY_SIZE, HSM_E_NOT_APPROVED. */
 HSM_MUST_USE hsm_status object_acquire(struct session *s, hsm_key handle, uint32_t use, const struct mech *mech, struct object **o);
@@ -30,6 +38,8 @@ HSM_MUST_USE hsm_status object_adopt(struct session *s, struct partition *p, uin
 
 /* The partition is closed: its objects go, their keys are wiped when the last
  * loan is given back. */
-void object_forget(const struct partition *p);
+void object_forget(const struct partition *p);              /* NULL: all */
+/* The user logged out: private objects of the partition go. */
+void object_forget_private(const struct partition *p);
 
 #endif

@@ -16,6 +16,6 @@ hsm_role session_role(const struct session *s);          /* the effective one, n
 struct partition *session_partition(const struct session *s);  /* NULL for SERVICE */
 hsm_in session_account(const struct session *s);
 /* The partition is closed: its sessions end, those at work when they finish. */
-void session_forget(const struct partition *p);
+void session_forget(const struct partition *p);          /* NULL: all */
 
 #endif
