@@ -45,6 +45,9 @@ struct kind {
 	/* PKCS#11 components -> material in canonical form. */
 	hsm_status (*compose)(enum key_part part, const hsm_attr *attrs, size_t n,
 	                      struct secret *material);
+	/* A secret key's bytes, for derivations from the base key's value; empty
+	 * slot: the kind has no such bytes. Never leaves mech. */
+	hsm_in (*value)(const struct key *key);
 	/* Pairwise consistency (FIPS 140-3 IG 10.3.A) of a private key. */
 	hsm_status (*consistent)(const struct key *key);
 };
@@ -90,7 +93,8 @@ struct mech {
 	 * approved for decryption only; SHA-1 for verifying only: hence `use`. */
 	bool (*approved)(const struct key *key, uint32_t use, const hsm_params *params);
 
-	/* One shot. out->ptr NULL asks for the size (an upper bound is allowed). */
+	/* Slots of keyed rows get a key of the row's type; params is never NULL.
+	 * One shot. out->ptr NULL asks for the size (an upper bound is allowed). */
 	hsm_status (*seal)(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *out);
 	hsm_status (*open)(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *out);
 	hsm_status (*sign)(const struct key *key, const hsm_params *params, hsm_in msg, hsm_out *sig);

@@ -130,6 +130,8 @@ enum {
 	HSM_CHACHA20_POLY1305 = 0x4021, HSM_HKDF_DERIVE = 0x402A, HSM_HKDF_DATA = 0x402B
 };
 #define HSM_KDK_KEY_GEN 0x80000001u     /* ours: a KMS symmetric key */
+#define HSM_SHAKE128_   0x80000010u     /* ours: digests as long as the room for them */
+#define HSM_SHAKE256_   0x80000011u
 /* Families declare further CKM_ numbers beside their rows; this list names
  * those that more than one room uses. */
 
