@@ -98,32 +98,56 @@ export interface Store extends Reader {
    * this store's own transactions are seen at once.
    */
   peek<T>(table: Table, id: string): Row<T> | undefined;
-  /** Appends to this writer's audit chain in the next group commit. Resolves when durable. */
-  append(events: readonly AuditRow[]): Promise<void>;
-  /** Audit rows in chain order. */
-  chain(shard: string, from: number, limit: number): Promise<readonly AuditRow[]>;
+  /**
+   * Appends to this writer's audit chain in the next group commit, which gives sequence and hash (so a
+   * commit that fails leaves the chain as it was). Resolves when durable.
+   */
+  append(events: readonly NewAuditRow[]): Promise<void>;
+  /** Audit rows in chain order, as they lie there: reading checks nothing, src/audit/verify.ts does. */
+  chain(shard: string, from: number, limit: number): Promise<ChainPage>;
   shards(): Promise<readonly string[]>;
+  /** What the chain's writer last said of it; undefined when nothing says so. */
+  head(shard: string): Promise<AuditHead | undefined>;
   events(query: EventQuery): Promise<{ readonly rows: readonly AuditRow[]; readonly next?: string }>;
   /** Milliseconds since the epoch: the one clock (movable in dev mode only). */
   now(): number;
   close(): Promise<void>;
 }
 
-/** One link of an audit chain; the body is the CloudTrail-shaped event as JSON text. */
+/** An event to append: CloudTrail-shaped JSON text. Look-ups read account, Region, time and names out of it. */
+export interface NewAuditRow {
+  readonly timeMs: number;
+  readonly body: string;
+}
+
+/** One link of an audit chain. */
 export interface AuditRow {
   readonly shard: string;
+  /** 1, 2, 3 … without a gap. */
   readonly seq: number;
-  readonly account: string;
-  readonly region: string;
   readonly timeMs: number;
-  readonly eventId: string;
-  readonly eventName: string;
-  readonly principal: string;
-  readonly resource: string;
   readonly body: string;
-  /** SHA-256 over (previous hash, seq, body), 32 bytes. */
+  /**
+   * Hash of the link before; zeros in the first. A link's hash is SHA-256 over (previous, seq, timeMs,
+   * body): docs/formats/audit.md.
+   */
+  readonly previous: Buffer;
+}
+
+/** At least `limit` links, if there are so many: pages end where the writer's commits ended. */
+export interface ChainPage {
+  readonly rows: readonly AuditRow[];
+  /** Where to go on; absent at the end. */
+  readonly next?: number;
+}
+
+/** The newest link. Rewritten with every commit, so that the chain can neither be cut nor recomputed. */
+export interface AuditHead {
+  readonly shard: string;
+  readonly seq: number;
+  /** Hash of link `seq`. */
   readonly hash: Buffer;
-  /** The core's MAC over (shard, seq, hash): the head cannot be moved back or the chain recomputed. */
+  /** The core's MAC over (shard, seq, hash). */
   readonly mac: Buffer;
 }
 
@@ -137,7 +161,12 @@ export interface EventQuery {
   readonly limit: number;
 }
 
-export type StoreErrorCode = 'Exists' | 'Conflict' | 'Integrity' | 'Busy' | 'Full' | 'Closed';
+/**
+ * Exists: an id is taken. Conflict: lost every race. Integrity: a record was altered. Busy: another
+ * process has the store. Full: no space. Io: the disk failed. Closed: after close, or after a failure
+ * that leaves unknown what is durable.
+ */
+export type StoreErrorCode = 'Exists' | 'Conflict' | 'Integrity' | 'Busy' | 'Full' | 'Io' | 'Closed';
 
 export class StoreError extends Error {
   override readonly name = 'StoreError';

@@ -1,0 +1,204 @@
+/**
+ * Group commit on the event loop's side. What arrives while the writer is busy, or within one turn of
+ * the loop, travels together: one message, one SQLite transaction, one sync.
+ */
+import { Worker } from 'node:worker_threads';
+import { StoreError } from './store.ts';
+import type { NewAuditRow } from './store.ts';
+import type { FromWriter, Outcome, ToWriter, WireHead, WireSegment, WireTx, WriterOptions } from './wire.ts';
+
+/** Makes a chain's next links; asked when a batch leaves, told when it has landed. */
+export interface Links {
+  next(events: readonly NewAuditRow[]): { readonly segments: readonly WireSegment[]; readonly head: WireHead };
+  committed(head: WireHead): void;
+}
+
+interface Waiting {
+  readonly tx: WireTx;
+  readonly done: (outcome: Outcome) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** A promise that may have many listeners, or none. */
+class Gate {
+  readonly promise: Promise<void>;
+  open!: () => void;
+  fail!: (error: unknown) => void;
+  constructor() {
+    this.promise = new Promise((open, fail) => {
+      this.open = open;
+      this.fail = fail;
+    });
+    this.promise.catch(() => undefined);
+  }
+}
+
+interface Batch {
+  readonly txs: Waiting[];
+  readonly events: NewAuditRow[];
+  readonly appended: Gate;
+  readonly landed: Gate;
+  head: WireHead | undefined;
+}
+
+function emptyBatch(): Batch {
+  return { txs: [], events: [], appended: new Gate(), landed: new Gate(), head: undefined };
+}
+
+/** Links in one row of the database: a look-up reads the whole row. */
+export const longestSegment = 256;
+
+export class GroupCommit {
+  readonly #worker: Worker;
+  #links: Links | undefined;
+  #next = emptyBatch();
+  #flying: Batch | undefined;
+  #scheduled = false;
+  #indexing: Gate | undefined;
+  #closing: Gate | undefined;
+  #broken: StoreError | undefined;
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.on('message', (message: FromWriter) => { this.#hear(message); });
+    worker.on('error', (error) => { this.#break(new StoreError('Closed', `the store's writer died: ${error.message}`)); });
+    worker.on('exit', () => { this.#break(new StoreError('Closed', 'the store is closed')); });
+  }
+
+  static async start(options: WriterOptions): Promise<GroupCommit> {
+    const worker = new Worker(new URL('./writer.mjs', import.meta.url), { workerData: options, execArgv: [] });
+    await new Promise<void>((ready, fail) => {
+      worker.once('error', fail);
+      worker.once('message', (message: FromWriter) => {
+        worker.removeListener('error', fail);
+        if (message.kind === 'refused') fail(new StoreError(message.code, message.message));
+        else ready();
+      });
+    });
+    return new GroupCommit(worker);
+  }
+
+  /** Whose links `append` makes from now on. */
+  follow(links: Links): void {
+    this.#links = links;
+  }
+
+  /** Resolves when durable, or with why not; rejects when the whole batch failed. first: ahead of its batch. */
+  commit(tx: WireTx, first: boolean): Promise<Outcome> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    return new Promise((done, fail) => {
+      if (first) this.#next.txs.unshift({ tx, done, fail });
+      else this.#next.txs.push({ tx, done, fail });
+      this.#schedule();
+    });
+  }
+
+  /** Resolves when no batch is on its way to the disk. */
+  landed(): Promise<void> {
+    return this.#flying?.landed.promise ?? Promise.resolve();
+  }
+
+  append(events: readonly NewAuditRow[]): Promise<void> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    for (const event of events) this.#next.events.push(event);
+    this.#schedule();
+    return this.#next.appended.promise;
+  }
+
+  /** Resolves when everything committed so far can be looked up. */
+  index(): Promise<void> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    if (this.#indexing === undefined) {
+      this.#indexing = new Gate();
+      this.#say({ kind: 'index' });
+    }
+    return this.#indexing.promise;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#closing = new Gate();
+      while (this.#broken === undefined && (this.#flying !== undefined || this.#scheduled)) await new Promise((turn) => setImmediate(turn));
+      if (this.#broken === undefined) this.#say({ kind: 'close' });
+      else this.#closing.open();
+    }
+    await this.#closing.promise;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#flying !== undefined) return;
+    this.#scheduled = true;
+    setImmediate(() => { this.#send(); });
+  }
+
+  #send(): void {
+    this.#scheduled = false;
+    const batch = this.#next;
+    this.#next = emptyBatch();
+    if (this.#broken !== undefined) return this.#refuse(batch, this.#broken);
+    this.#flying = batch;
+    let segments: readonly WireSegment[] = [];
+    try {
+      if (batch.events.length > 0 && this.#links !== undefined) ({ segments, head: batch.head } = this.#links.next(batch.events));
+    } catch (error) {
+      // A chain that may not be continued stops its events, not the transactions beside them.
+      batch.appended.fail(error);
+    }
+    const transfer = segments.map((segment) => segment.links.buffer as ArrayBuffer);
+    this.#worker.postMessage({ kind: 'commit', txs: batch.txs.map((waiting) => waiting.tx), segments, head: batch.head } satisfies ToWriter, transfer);
+  }
+
+  #hear(message: FromWriter): void {
+    if (message.kind === 'committed') this.#land(message);
+    if (message.kind === 'indexed') {
+      const gate = this.#indexing;
+      this.#indexing = undefined;
+      if (message.failure === undefined) gate?.open();
+      else gate?.fail(new StoreError(message.failure.code, message.failure.message));
+    }
+    if (message.kind === 'closed') {
+      this.#break(new StoreError('Closed', 'the store is closed'));
+      this.#closing?.open();
+    }
+  }
+
+  #land(message: Extract<FromWriter, { kind: 'committed' }>): void {
+    const batch = this.#flying;
+    this.#flying = undefined;
+    if (batch === undefined) return;
+    if (message.failure !== undefined) {
+      const error = new StoreError(message.failure.code, message.failure.message);
+      this.#refuse(batch, error);
+      if (message.broken) this.#break(new StoreError('Closed', `the store stopped after a failed write: ${error.message}`));
+    } else {
+      if (batch.head !== undefined) this.#links?.committed(batch.head);
+      batch.txs.forEach((waiting, i) => { waiting.done(message.outcomes[i]); });
+      batch.appended.open();
+    }
+    batch.landed.open();
+    // Answers that this commit let go bring the next requests: give them one turn to join.
+    if (this.#next.txs.length > 0 || this.#next.events.length > 0) this.#schedule();
+  }
+
+  #refuse(batch: Batch, error: StoreError): void {
+    for (const waiting of batch.txs) waiting.fail(error);
+    batch.appended.fail(error);
+    batch.landed.open();
+  }
+
+  #break(error: StoreError): void {
+    if (this.#broken !== undefined) return;
+    this.#broken = error;
+    if (this.#flying !== undefined) this.#refuse(this.#flying, error);
+    this.#flying = undefined;
+    this.#refuse(this.#next, error);
+    this.#next = emptyBatch();
+    this.#indexing?.fail(error);
+    this.#closing?.open();
+  }
+
+  #say(message: ToWriter): void {
+    this.#worker.postMessage(message);
+  }
+}
+

@@ -1,0 +1,224 @@
+/**
+ * The one writer, on a thread of its own, so that waiting for the disk never stops the event loop. A
+ * batch is one SQLite transaction: everything that came while the last one was being synced. In it each
+ * caller's transaction stands alone: one that lost a race is left out, its neighbours are not.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import { indexKeys, indexSignature } from './records.ts';
+import { migrations } from './migrations.ts';
+import { TrailIndex } from './trail.ts';
+import type { StoreErrorCode } from './store.ts';
+import type { FromWriter, Outcome, ToWriter, WireSegment, WireHead, WireTx, WireWrite, WriterOptions } from './wire.ts';
+
+/** After this long without a batch the trail's look-up index catches up, a step at a time. */
+const idleMs = 300;
+/** An index older than this catches up between batches, however busy the writer is. */
+const staleMs = 30_000;
+const stepEvents = 500;
+
+class Writer {
+  readonly #db: Database.Database;
+  readonly #trail: TrailIndex;
+  readonly #version;
+  readonly #insert;
+  readonly #update;
+  readonly #delete;
+  readonly #enter;
+  readonly #leave;
+  readonly #segment;
+  readonly #head;
+  #idle: NodeJS.Timeout | undefined;
+  #indexedAt = Date.now();
+
+  constructor(options: WriterOptions) {
+    this.#db = new Database(options.path, { timeout: 5_000 });
+    const db = this.#db;
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('wal_autocheckpoint = 4000');
+    if (options.ceiling !== undefined) db.pragma(`max_page_count = ${Math.floor(options.ceiling / 4096)}`);
+    migrate(db);
+    this.#version = db.prepare<[string, string], { version: number; created_ms: number }>('SELECT version, created_ms FROM record WHERE tab = ? AND id = ?');
+    this.#insert = db.prepare('INSERT INTO record (tab, id, account, region, version, created_ms, updated_ms, body, sealed, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#update = db.prepare('UPDATE record SET version = ?, updated_ms = ?, body = ?, sealed = ?, mac = ? WHERE tab = ? AND id = ? AND version = ? AND created_ms = ?');
+    this.#delete = db.prepare('DELETE FROM record WHERE tab = ? AND id = ? AND version = ? AND created_ms = ?');
+    this.#enter = db.prepare('INSERT INTO record_index (name, equals, ord, id) VALUES (?, ?, ?, ?)');
+    this.#leave = db.prepare('DELETE FROM record_index WHERE name = ? AND equals = ? AND ord = ? AND id = ?');
+    this.#segment = db.prepare('INSERT INTO audit_segment (shard, first_seq, count, links) VALUES (?, ?, ?, ?)');
+    this.#head = db.prepare('INSERT INTO audit_head (shard, seq, hash, mac) VALUES (?, ?, ?, ?) ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, mac = excluded.mac');
+    this.#trail = new TrailIndex(db);
+    reindex(db);
+  }
+
+  commit(txs: readonly WireTx[], segments: readonly WireSegment[], head: WireHead | undefined): FromWriter {
+    let outcomes: Outcome[];
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      outcomes = txs.map((tx) => this.#apply(tx));
+      for (const segment of segments) this.#segment.run(segment.shard, segment.first, segment.count, segment.links);
+      if (head !== undefined) this.#head.run(head.shard, head.seq, head.hash, head.mac);
+    } catch (error) {
+      this.#rollBack();
+      return { kind: 'committed', outcomes: [], failure: outcomeOf(error), broken: false };
+    }
+    try {
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      this.#rollBack();
+      const failure = outcomeOf(error);
+      // A sync that failed says nothing about what a restart will find: stop here, let the restart tell.
+      return { kind: 'committed', outcomes: [], failure, broken: failure.code === 'Io' };
+    }
+    this.#rest();
+    return { kind: 'committed', outcomes, broken: false };
+  }
+
+  /** Brings the whole trail into its look-up index. */
+  index(): void {
+    while (this.#trail.step(stepEvents * 4)) { /* until nothing is left */ }
+    this.#indexedAt = Date.now();
+  }
+
+  close(): void {
+    clearTimeout(this.#idle);
+    this.#db.pragma('wal_checkpoint(TRUNCATE)');
+    this.#db.close();
+  }
+
+  #apply(tx: WireTx): Outcome {
+    for (const [table, id, version, createdMs] of tx.conditions) {
+      const now = this.#version.get(table, id);
+      if ((now?.version ?? 0) !== version || (now !== undefined && now.created_ms !== createdMs)) return { code: 'Conflict', message: `${table} ${id} has changed` };
+    }
+    if (tx.writes.length === 0) return undefined;
+    this.#db.exec('SAVEPOINT tx');
+    for (const write of tx.writes) {
+      const outcome = this.#write(write);
+      if (outcome !== undefined) {
+        this.#db.exec('ROLLBACK TO tx; RELEASE tx');
+        return outcome;
+      }
+    }
+    this.#db.exec('RELEASE tx');
+    return undefined;
+  }
+
+  #write(write: WireWrite): Outcome {
+    const { table, id } = write;
+    for (const [name, equals, order] of write.leave) this.#leave.run(name, equals, order, id);
+    if (write.kind === 'delete') {
+      return this.#delete.run(table, id, write.version, write.createdMs).changes === 1 ? undefined : { code: 'Conflict', message: `${table} ${id} has changed` };
+    }
+    if (write.kind === 'insert') {
+      if (this.#version.get(table, id) !== undefined) return { code: 'Exists', message: `${table} ${id} exists` };
+      this.#insert.run(table, id, write.account, write.region, write.version, write.createdMs, write.updatedMs, write.body, write.sealed, write.mac);
+    } else if (this.#update.run(write.version, write.updatedMs, write.body, write.sealed, write.mac, table, id, write.version - 1, write.createdMs).changes !== 1) {
+      return { code: 'Conflict', message: `${table} ${id} has changed` };
+    }
+    for (const [name, equals, order] of write.enter) this.#enter.run(name, equals, order, id);
+    return undefined;
+  }
+
+  #rollBack(): void {
+    // SQLite has rolled back by itself after some failures.
+    if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+  }
+
+  #rest(): void {
+    if (Date.now() - this.#indexedAt > staleMs) this.#step();
+    if (this.#idle === undefined) this.#idle = setTimeout(() => { this.#catchUp(); }, idleMs).unref();
+    else this.#idle.refresh();
+  }
+
+  #catchUp(): void {
+    if (this.#step()) this.#idle?.refresh();
+    else this.#indexedAt = Date.now();
+  }
+
+  /** The index can be made again from the trail at any time: a failure here loses nothing and stops nobody. */
+  #step(): boolean {
+    try {
+      return this.#trail.step(stepEvents);
+    } catch {
+      return false;
+    }
+  }
+}
+
+function migrate(db: Database.Database): void {
+  db.exec('CREATE TABLE IF NOT EXISTS migration (step BIGINT NOT NULL PRIMARY KEY, statement TEXT NOT NULL) WITHOUT ROWID');
+  const done = db.prepare<[], { n: number }>('SELECT count(*) AS n FROM migration').get()?.n ?? 0;
+  for (const [step, statement] of migrations.entries()) {
+    if (step < done) continue;
+    db.transaction(() => {
+      db.exec(statement);
+      db.prepare('INSERT INTO migration (step, statement) VALUES (?, ?)').run(step, statement);
+    })();
+  }
+}
+
+/** Makes the record index anew where the declared indexes are not those it was made by. */
+function reindex(db: Database.Database): void {
+  const made = db.prepare<[], { value: string }>("SELECT value FROM fact WHERE name = 'indexes'").get()?.value;
+  if (made === indexSignature) return;
+  db.transaction(() => {
+    db.exec('DELETE FROM record_index');
+    const enter = db.prepare('INSERT INTO record_index (name, equals, ord, id) VALUES (?, ?, ?, ?)');
+    const page = db.prepare<[string, string], { tab: string; id: string; account: string; region: string; body: Buffer }>(
+      'SELECT tab, id, account, region, body FROM record WHERE (tab, id) > (?, ?) ORDER BY tab, id LIMIT 1000');
+    let rows = page.all('', '');
+    while (rows.length > 0) {
+      for (const row of rows) {
+        for (const [name, equals, order] of indexKeys(row.tab, row.account, row.region, JSON.parse(row.body.toString('utf8')))) enter.run(name, equals, order, row.id);
+      }
+      const last = rows[rows.length - 1];
+      rows = last === undefined ? [] : page.all(last.tab, last.id);
+    }
+    db.prepare("INSERT INTO fact (name, value) VALUES ('indexes', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value").run(indexSignature);
+  })();
+}
+
+function outcomeOf(error: unknown): { readonly code: StoreErrorCode; readonly message: string } {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Database.SqliteError ? error.code : '';
+  if (code === 'SQLITE_FULL') return { code: 'Full', message: 'there is no space left for the database' };
+  if (code.startsWith('SQLITE_BUSY')) return { code: 'Busy', message: 'another process has locked the database' };
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return { code: 'Integrity', message: `the database file is damaged: ${message}` };
+  return { code: 'Io', message };
+}
+
+function serve(): void {
+  const port = parentPort;
+  if (port === null) throw new Error('the writer runs in a worker thread');
+  const say = (message: FromWriter): void => { port.postMessage(message); };
+  let writer: Writer;
+  try {
+    writer = new Writer(workerData as WriterOptions);
+  } catch (error) {
+    say({ kind: 'refused', ...outcomeOf(error) });
+    return;
+  }
+  port.on('message', (message: ToWriter) => {
+    if (message.kind === 'commit') {
+      say(writer.commit(message.txs, message.segments, message.head));
+    } else if (message.kind === 'index') {
+      try {
+        writer.index();
+        say({ kind: 'indexed' });
+      } catch (error) {
+        say({ kind: 'indexed', failure: outcomeOf(error) });
+      }
+    } else {
+      try {
+        writer.close();
+      } finally {
+        say({ kind: 'closed' });
+        port.close();
+      }
+    }
+  });
+  say({ kind: 'ready' });
+}
+
+serve();
