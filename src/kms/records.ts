@@ -1,0 +1,118 @@
+/** What the KMS keeps: the bodies of its rows. Plain data; the store MACs and versions them. */
+import type { Row } from '../store/store.ts';
+import type { KeySpecName, KeyUsageName, OriginName } from './shapes.ts';
+
+export type KeyState =
+  | 'Creating' | 'Enabled' | 'Disabled' | 'PendingImport' | 'PendingDeletion' | 'PendingReplicaDeletion' | 'Unavailable' | 'Updating';
+
+export const keyStates: readonly KeyState[] =
+  ['Creating', 'Enabled', 'Disabled', 'PendingImport', 'PendingDeletion', 'PendingReplicaDeletion', 'Unavailable', 'Updating'];
+
+/** One key material of a key, in the order they became known. The sealed object is a `material` row. */
+export interface Material {
+  /** 64 hex digits: what ciphertexts name and answers call KeyMaterialId. */
+  readonly id: string;
+  readonly state: 'CURRENT' | 'NON_CURRENT' | 'PENDING_ROTATION' | 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION';
+  readonly createdMs: number;
+  readonly rotatedMs?: number;
+  readonly rotationType?: 'AUTOMATIC' | 'ON_DEMAND';
+  /** Imported material only. */
+  readonly imported?: {
+    readonly state: 'IMPORTED' | 'PENDING_IMPORT';
+    readonly description?: string;
+    readonly expirationModel: 'KEY_MATERIAL_EXPIRES' | 'KEY_MATERIAL_DOES_NOT_EXPIRE';
+    readonly validToMs?: number;
+  };
+}
+
+export interface Rotation {
+  readonly enabled: boolean;
+  readonly periodDays: number;
+  /** When the next automatic rotation is due. */
+  readonly nextMs: number;
+}
+
+export interface Deletion {
+  readonly scheduledMs: number;
+  readonly windowDays: number;
+  /** Absent while a multi-Region primary waits for its replicas. */
+  readonly dueMs?: number;
+}
+
+export interface KeyRecord {
+  readonly keyId: string;
+  readonly spec: KeySpecName;
+  readonly usage: KeyUsageName;
+  readonly origin: OriginName;
+  readonly manager: 'CUSTOMER' | 'AWS';
+  readonly state: KeyState;
+  readonly description: string;
+  readonly createdMs: number;
+  readonly tags: readonly Tag[];
+  readonly materials: readonly Material[];
+  readonly rotation?: Rotation;
+  /** Rotations on demand so far: AWS allows a fixed number in a key's life. */
+  readonly onDemandRotations: number;
+  readonly deletion?: Deletion;
+  /** Where the key lives, multi-Region keys only; the same in all related records. */
+  readonly multiRegion?: { readonly primary: string; readonly replicas: readonly string[] };
+  readonly keyStore?: { readonly id: string; readonly clusterId?: string; readonly xksKeyId?: string };
+  readonly grants: number;
+  /** Next moment the caretaker has work with this key. */
+  readonly dueMs?: number;
+}
+
+export interface Tag {
+  readonly TagKey: string;
+  readonly TagValue: string;
+}
+
+export interface MaterialRecord {
+  /** The key's row id. */
+  readonly key: string;
+  readonly keyId: string;
+  readonly materialId: string;
+}
+
+export interface AliasRecord {
+  readonly name: string;
+  /** The target's row id; absent while a predefined alias has no key yet. */
+  readonly key: string;
+  readonly keyId: string;
+  readonly createdMs: number;
+  readonly updatedMs: number;
+}
+
+/** The key's policy document as it was given; the row's id is the key's. */
+export interface PolicyRecord {
+  readonly text: string;
+}
+
+export type KeyRow = Row<KeyRecord>;
+
+export const keyRowId = (account: string, region: string, keyId: string): string => `${account}/${region}/${keyId}`;
+export const aliasRowId = (account: string, region: string, name: string): string => `${account}/${region}/${name}`;
+/** A row for each Region, so that a replica's sharing and imports are its own. The sealed bytes are the same. */
+export const materialRowId = (region: string, materialId: string): string => `${region}/${materialId}`;
+
+export const currentMaterial = (key: KeyRecord): Material | undefined => key.materials.find((material) => material.state === 'CURRENT');
+
+/** The soonest of: deletion, automatic rotation, expiry of imported material. */
+export function dueOf(key: Omit<KeyRecord, 'dueMs'>): number | undefined {
+  const moments: number[] = [];
+  if (key.deletion !== undefined) return key.deletion.dueMs;
+  if (key.rotation?.enabled === true && key.state === 'Enabled') moments.push(key.rotation.nextMs);
+  for (const { imported } of key.materials) {
+    if (imported?.state === 'IMPORTED' && imported.validToMs !== undefined) moments.push(imported.validToMs);
+  }
+  return moments.length === 0 ? undefined : Math.min(...moments);
+}
+
+/** A changed record with its due time brought up to date. */
+export function changed(key: KeyRecord, change: Partial<{ [K in keyof KeyRecord]: KeyRecord[K] | undefined }>): KeyRecord {
+  const next: Record<string, unknown> = { ...key, ...change };
+  for (const name in next) if (next[name] === undefined) delete next[name];
+  delete next['dueMs'];
+  const due = dueOf(next as unknown as KeyRecord);
+  return (due === undefined ? next : { ...next, dueMs: due }) as unknown as KeyRecord;
+}
