@@ -32,5 +32,7 @@ export interface CloudTrailEvent {
   readonly eventType: 'AwsApiCall' | 'AwsServiceEvent';
   readonly managementEvent: boolean;
   readonly recipientAccountId: string;
+  /** The same in every account's copy of one call. */
+  readonly sharedEventID?: string;
   readonly eventCategory: 'Management' | 'Data';
 }

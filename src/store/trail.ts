@@ -18,13 +18,14 @@ interface Indexed {
   readonly readOnly?: boolean;
   readonly awsRegion?: string;
   readonly recipientAccountId?: string;
-  readonly userIdentity?: { readonly userName?: string; readonly principalId?: string; readonly accessKeyId?: string };
+  readonly userIdentity?: { readonly type?: string; readonly userName?: string; readonly principalId?: string; readonly accessKeyId?: string };
   readonly resources?: readonly { readonly ARN?: string; readonly type?: string }[];
 }
 
 /** The name under which CloudTrail finds a caller: the user's, or the session's of an assumed role. */
 export function usernameOf(identity: Indexed['userIdentity']): string | undefined {
   if (identity === undefined) return undefined;
+  if (identity.type === 'Root') return 'root';
   const session = identity.principalId?.split(':')[1];
   return identity.userName ?? session;
 }

@@ -1,19 +1,12 @@
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 } from '@noble/hashes/sha2.js';
 import Database from 'better-sqlite3';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqlite } from '../../src/store/sqlite.ts';
-import type { RecordMac, SqliteStore, SqliteOptions } from '../../src/store/sqlite.ts';
+import type { SqliteStore, SqliteOptions } from '../../src/store/sqlite.ts';
 import type { Row } from '../../src/store/store.ts';
-
-const core: RecordMac = {
-  sha256: (bytes) => Buffer.from(sha256(bytes)),
-  recordMac: (table, id, version, body) => Buffer.from(hmac(sha256, Buffer.from('k'), Buffer.concat([Buffer.from(JSON.stringify([table, id, version])), body]))),
-  recordCheck: (table, id, version, body, mac) => core.recordMac(table, id, version, body).equals(mac),
-};
+import { core } from './core.ts';
 
 interface Thing { readonly name?: string; readonly dueMs?: number; readonly n?: number }
 

@@ -1,0 +1,164 @@
+/**
+ * What happened, written down: one event a request, in CloudTrail's shape, appended to this writer's
+ * chain before the answer leaves. The text is put together by hand because this runs once a request:
+ * whatever repeats (who, when, with what) is rendered once and kept.
+ */
+import type { Store } from '../store/store.ts';
+import type { UserIdentity } from './event.ts';
+
+/** Who acted, as the signature showed. A Caller of src/kms is one. */
+export interface Actor {
+  readonly account: string;
+  readonly arn: string;
+  readonly principalId: string;
+  readonly accessKeyId: string;
+  readonly userName?: string;
+  readonly viaService?: string;
+}
+
+export interface Resource {
+  readonly accountId: string;
+  readonly type: string;
+  readonly ARN: string;
+}
+
+export interface Entry {
+  /** e.g. `kms.amazonaws.com`. */
+  readonly source: string;
+  /** The operation, e.g. `Encrypt`; of a service event, e.g. `RotateKey`. */
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly region: string;
+  readonly requestId: string;
+  readonly sourceIp: string;
+  readonly userAgent: string;
+  /** undefined: the service itself (its own events). A stranger: {@link Stranger}. */
+  readonly actor: Actor | Stranger | undefined;
+  /** Accounts in whose trail the event belongs; the first is the caller's. */
+  readonly recipients: readonly string[];
+  /** Made safe by the operation's own rules: no plaintext, ciphertext, message or key material. */
+  readonly request?: unknown;
+  readonly response?: unknown;
+  readonly extra?: Readonly<Record<string, unknown>>;
+  readonly resources?: readonly Resource[];
+  readonly error?: { readonly code: string; readonly message: string | undefined };
+}
+
+/** Somebody whose signature did not hold: what they claim is all there is. */
+export interface Stranger {
+  readonly claimedAccessKeyId: string | undefined;
+  readonly account: string | undefined;
+}
+
+export interface Recorded {
+  /** As in the first recipient's trail. */
+  readonly eventId: string;
+  /** Resolves when the event is on disk: an answer waits for it. */
+  readonly durable: Promise<void>;
+}
+
+export interface Recorder {
+  record(entry: Entry): Recorded;
+}
+
+/** How many callers and programs are remembered as text. */
+const remembered = 4096;
+
+export class ChainRecorder implements Recorder {
+  readonly #store: Store;
+  readonly #actors = new Map<string, string>();
+  readonly #texts = new Map<string, string>();
+  #second = -1;
+  #time = '';
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  record(entry: Entry): Recorded {
+    const timeMs = this.#store.now();
+    const first = globalThis.crypto.randomUUID();
+    const several = entry.recipients.length > 1;
+    const shared = several ? globalThis.crypto.randomUUID() : undefined;
+    const head = this.#head(entry, timeMs);
+    const rows = entry.recipients.map((recipient, i) => ({
+      timeMs,
+      body: `${head},"eventID":"${i === 0 ? first : globalThis.crypto.randomUUID()}"${tail(entry, recipient, shared)}`,
+    }));
+    return { eventId: first, durable: this.#store.append(rows) };
+  }
+
+  /** All that is the same in every recipient's copy. */
+  #head(entry: Entry, timeMs: number): string {
+    const { error } = entry;
+    let text = `{"eventVersion":"1.11","userIdentity":${this.#identity(entry)},"eventTime":"${this.#when(timeMs)}"`
+      + `,"eventSource":"${entry.source}","eventName":${this.#text(entry.name)},"awsRegion":"${entry.region}"`
+      + `,"sourceIPAddress":${this.#text(entry.sourceIp)},"userAgent":${this.#text(entry.userAgent)}`;
+    if (error !== undefined) {
+      text += `,"errorCode":${this.#text(error.code)}`;
+      if (error.message !== undefined) text += `,"errorMessage":${JSON.stringify(error.message)}`;
+    }
+    text += `,"requestParameters":${json(entry.request)},"responseElements":${json(entry.response)}`;
+    if (entry.extra !== undefined) text += `,"additionalEventData":${json(entry.extra)}`;
+    return `${text},"requestID":"${entry.requestId}"`;
+  }
+
+  #when(timeMs: number): string {
+    const second = Math.floor(timeMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#time = `${new Date(second * 1000).toISOString().slice(0, 19)}Z`;
+    }
+    return this.#time;
+  }
+
+  #identity(entry: Entry): string {
+    const { actor } = entry;
+    if (actor === undefined) return `{"accountId":"${entry.recipients[0] ?? ''}","invokedBy":"AWS Internal"}`;
+    const key = 'arn' in actor ? `${actor.arn} ${actor.accessKeyId} ${actor.viaService ?? ''}` : `? ${actor.account ?? ''} ${actor.claimedAccessKeyId ?? ''}`;
+    return recall(this.#actors, key, () => JSON.stringify('arn' in actor ? identityOf(actor) : strangerOf(actor)));
+  }
+
+  #text(value: string): string {
+    return recall(this.#texts, value, () => JSON.stringify(value));
+  }
+}
+
+function tail(entry: Entry, recipient: string, shared: string | undefined): string {
+  const resources = entry.resources === undefined || entry.resources.length === 0 ? '' : `,"resources":${JSON.stringify(entry.resources)}`;
+  const sharedId = shared === undefined ? '' : `,"sharedEventID":"${shared}"`;
+  const type = entry.actor === undefined ? 'AwsServiceEvent' : 'AwsApiCall';
+  return `,"readOnly":${entry.readOnly}${resources},"eventType":"${type}","managementEvent":true,"recipientAccountId":"${recipient}"${sharedId},"eventCategory":"Management"}`;
+}
+
+function json(value: unknown): string {
+  return value === undefined ? 'null' : (JSON.stringify(value) ?? 'null');
+}
+
+/** Long texts are not kept: a caller chooses them. */
+function recall(known: Map<string, string>, key: string, make: () => string): string {
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const made = make();
+  if (key.length > 1024) return made;
+  if (known.size >= remembered) known.clear();
+  known.set(key, made);
+  return made;
+}
+
+export function identityOf(actor: Actor): UserIdentity {
+  const common = { principalId: actor.principalId, arn: actor.arn, accountId: actor.account, accessKeyId: actor.accessKeyId };
+  const via = actor.viaService === undefined ? {} : { invokedBy: actor.viaService };
+  if (actor.arn.endsWith(':root')) return { type: 'Root', ...common, ...via };
+  if (actor.arn.includes(':assumed-role/')) return { type: 'AssumedRole', ...common, ...via };
+  if (!actor.arn.startsWith('arn:')) return { type: 'AWSService', invokedBy: actor.arn };
+  return actor.userName === undefined ? { type: 'IAMUser', ...common, ...via } : { type: 'IAMUser', ...common, userName: actor.userName, ...via };
+}
+
+function strangerOf(actor: Stranger): UserIdentity {
+  return {
+    type: 'Unknown',
+    ...(actor.account === undefined ? {} : { accountId: actor.account }),
+    ...(actor.claimedAccessKeyId === undefined ? {} : { accessKeyId: actor.claimedAccessKeyId }),
+  };
+}
