@@ -36,6 +36,10 @@ hsm_status out_number(hsm_out *out, uint64_t value);     /* native uint64 */
  * allocation failed, else `otherwise`. */
 hsm_status library_status(hsm_status otherwise);
 
+/* How many bytes a derivation makes: what was wanted, what the spec's type
+ * needs, else all there is. */
+size_t derive_len(const hsm_params *params, size_t want, size_t all);
+
 /* Set out->len to 0 on failure. */
 static inline hsm_status
 out_done(hsm_out *out, hsm_status st)

@@ -63,26 +63,17 @@ primitive_kbkdf(hsm_in key, hsm_in label, hsm_in context, uint8_t *out, size_t o
 	return st;
 }
 
-/* What the derived key needs when the caller does not say. */
-static size_t
-spec_len(hsm_spec spec)
-{
-	return spec.type == HSM_KEY_KDK ? 32 : spec.param / 8;
-}
-
 static hsm_status
 kbkdf_derive(const struct key *key, const hsm_params *params, size_t want, struct secret *out)
 {
 	hsm_hash hash = params->hash == HSM_HASH_NONE ? HSM_SHA256 : params->hash;
-	size_t prf_len = primitive_hash_len(hash), len = want != 0 ? want : spec_len(params->spec);
+	size_t prf_len = primitive_hash_len(hash), len = derive_len(params, want, prf_len);
 	uint32_t counter_bits = params->counter_bits == 0 ? 32 : params->counter_bits;
 	HMAC_CTX keyed;
 	hsm_status st;
 
 	if (prf_len == 0 || counter_bits % 8 != 0 || counter_bits > 32)
 		return HSM_E_PARAM;
-	if (len == 0)
-		len = prf_len;
 	if (len > KBKDF_MAX)
 		return HSM_E_KEY_SIZE;
 	if ((st = hmac_keyed(key, hash, &keyed)) != HSM_OK)

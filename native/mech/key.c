@@ -85,3 +85,16 @@ secret_from_cbb(CBB *cbb, struct secret *s)
 	OPENSSL_free(bytes);            /* wiped by the arena */
 	return st;
 }
+
+size_t
+derive_len(const hsm_params *params, size_t want, size_t all)
+{
+	if (want != 0)
+		return want;
+	switch (params->spec.type) {
+	case HSM_KEY_KDK: return 32;
+	case HSM_KEY_DES3: return 24;
+	case HSM_KEY_CHACHA20: return 32;
+	default: return params->spec.param != 0 ? params->spec.param / 8 : all;
+	}
+}

@@ -3,10 +3,13 @@
  * AWS-LC has no SLH-DSA, Ed448 or X448: there are no rows for them. */
 #include "family.h"
 
-extern const struct family family_aes, family_aes_gcm, family_ec, family_ecdsa, family_hash, family_hmac, family_kbkdf;
+extern const struct family family_aes, family_aes_block, family_aes_ccm, family_aes_cmac, family_aes_gcm,
+	family_aes_stream, family_aes_wrap, family_aes_xts, family_ec, family_ecdsa, family_hash, family_hmac,
+	family_kbkdf;
 
 static const struct family *const families[] = {
-	&family_aes, &family_aes_gcm,
+	&family_aes, &family_aes_gcm, &family_aes_ccm, &family_aes_block, &family_aes_stream,
+	&family_aes_wrap, &family_aes_cmac, &family_aes_xts,
 	&family_hmac, &family_hash,
 	&family_kbkdf,
 	&family_ec, &family_ecdsa,
