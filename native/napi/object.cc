@@ -106,7 +106,23 @@ struct ObjectClose : OnKey {
   hsm_status Run() { return hsm_object_close(session, key); }
 };
 
-// attrGet(session, key, type, value?): length
+// Attributes that are the key itself, where the object holds a secret.
+bool IsKeyMaterial(uint32_t type) {
+  switch (type) {
+    case HSM_ATTR_VALUE:
+    case HSM_ATTR_SEED:
+    case HSM_ATTR_PRIVATE_EXPONENT:
+    case HSM_ATTR_PRIME_1:
+    case HSM_ATTR_PRIME_2:
+    case HSM_ATTR_EXPONENT_1:
+    case HSM_ATTR_EXPONENT_2:
+    case HSM_ATTR_COEFFICIENT: return true;
+    default: return false;
+  }
+}
+
+// attrGet(session, key, type, value?): length. PKCS#11 lets a key that is not
+// sensitive be read; this door gives no key to JavaScript, whatever its flags.
 struct AttrGet : OnKey {
   uint32_t type;
   hsm_out value;
@@ -115,7 +131,15 @@ struct AttrGet : OnKey {
     type = arg.Word(2, "type");
     arg.Room(3, "value", &value);
   }
-  hsm_status Run() { return hsm_attr_get(session, key, type, &value); }
+  hsm_status Run() {
+    hsm_key_info info{};
+    if (IsKeyMaterial(type)) {
+      hsm_status status = hsm_key_describe(session, key, &info);
+      if (status != HSM_OK) return status;
+      if (info.klass == HSM_CLASS_SECRET || info.klass == HSM_CLASS_PRIVATE) return HSM_E_ATTR_SENSITIVE;
+    }
+    return hsm_attr_get(session, key, type, &value);
+  }
   napi_value Answer(napi_env env) { return Length(env, value.len); }
 };
 
