@@ -1,0 +1,155 @@
+/* door.h - what the files of the Cryptoki door share. Nothing outside
+ * native/pkcs11 includes this, and pkcs11.h is included here only.
+ *
+ * The door translates and decides nothing: object handles are the core's, key
+ * policy is the core's; what PKCS#11 asks beyond that (which calls may follow
+ * which, how long an answer is) is kept here, in the session.
+ *
+ * Locks, in the order they are taken: the life lock (shared by every call,
+ * exclusive for C_Initialize and C_Finalize), the session's own (one call at
+ * a time in a session), a slot's (its counts and lists), the token's. None is
+ * shared by two sessions while a key works. */
+#ifndef STRONGROOM_DOOR_H
+#define STRONGROOM_DOOR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(default)
+#include <pkcs11.h>
+#pragma GCC visibility pop
+
+#include "../mech/mech.h"        /* the MECH_ words for uses; its functions are the core's own */
+#include "../module/hsm.h"
+#include "../token/token.h"
+
+_Static_assert(sizeof(CK_ULONG) == 8, "numbers of attributes go through unchanged");
+
+/* What a length beyond any buffer looks like: a negative number, cast. */
+#define LEN_MAX ((CK_ULONG)PTRDIFF_MAX)
+
+struct slot;
+struct session;
+
+/* ---- life.c: initialised or not, and who is inside ------------------------ */
+
+/* Every call but a few of general.c begins with one of these and ends with
+ * door_leave. CKR_CRYPTOKI_NOT_INITIALIZED. */
+CK_RV door_enter(void);
+void door_leave(void);
+
+/* ---- slot.c ----------------------------------------------------------------- */
+
+struct slot {
+	CK_SLOT_ID id;
+	pthread_mutex_t lock;
+	struct token *token;            /* NULL: not initialised, not yet attached, damaged */
+	bool present;                   /* there is a token's file */
+	bool event;                     /* for C_WaitForSlotEvent */
+	_Atomic CK_ULONG sessions, rw_sessions;
+	hsm_key *objects;               /* session objects of all its sessions */
+	size_t objects_len, objects_cap;
+};
+
+CK_RV slots_open(void);                 /* at C_Initialize */
+void slots_close(void);
+void slots_forget(void);                /* in a forked child */
+/* Valid until C_Finalize. NULL: no such slot. */
+struct slot *slot_find(CK_SLOT_ID id);
+/* The slot's token, attached if need be: CKR_TOKEN_NOT_INITIALIZED (a free
+ * slot), CKR_TOKEN_NOT_RECOGNIZED (damaged), CKR_DEVICE_ERROR. */
+CK_RV slot_token(struct slot *slot, struct token **token);
+
+/* ---- session.c -------------------------------------------------------------- */
+
+/* What runs in a session, beside the core's own record of it. */
+enum op { OP_ENCRYPT, OP_DECRYPT, OP_SIGN, OP_VERIFY, OP_DIGEST, OP_RECOVER_SIGN, OP_RECOVER_VERIFY,
+	OP_MESSAGE_ENCRYPT, OP_MESSAGE_DECRYPT, OP_MESSAGE_SIGN, OP_MESSAGE_VERIFY, OP_VERIFY_SIGNATURE, OP_COUNT };
+
+enum op_stage { STAGE_NONE, STAGE_BEGUN, STAGE_PARTS };
+
+struct op_state {
+	enum op_stage stage;
+	hsm_mech mech;
+	hsm_key key;
+	struct held *held;              /* mechanism parameters kept for later, params.c */
+	uint8_t *bytes;                 /* VERIFY_SIGNATURE: the signature; messages: what came so far */
+	size_t bytes_len, bytes_cap;
+};
+
+struct session {
+	pthread_mutex_t lock;
+	CK_SESSION_HANDLE handle;       /* 0: free */
+	struct slot *slot;
+	struct token *token;
+	CK_FLAGS flags;
+	hsm_session core;
+	struct op_state ops[OP_COUNT];
+	bool finding;
+	struct token_search search;     /* token objects */
+	hsm_key *found;                 /* session objects and built-in ones, found at once */
+	size_t found_len, found_at;
+	hsm_attr *wanted;               /* the template, copied */
+	size_t wanted_len;
+	uint8_t *wanted_bytes;
+};
+
+/* Enter with a session: the life lock and the session's own are held until
+ * session_leave, which hands rv through. Its number is a generation above a
+ * slot and is never given twice. */
+CK_RV session_enter(CK_SESSION_HANDLE handle, struct session **s);
+CK_RV session_leave(struct session *s, CK_RV rv);
+CK_RV sessions_open(void);
+void sessions_close(void);
+void sessions_forget(void);               /* in a forked child */
+/* Ends all sessions of a slot. */
+void sessions_close_slot(struct slot *slot);
+hsm_role session_role(const struct session *s);
+bool session_writable(const struct session *s);
+void op_end(struct session *s, enum op op);     /* forgets the door's side */
+void find_end(struct session *s);
+
+/* Session objects of a slot, so that every search in it sees them. Those that
+ * ended with their session or at logout are dropped when met. */
+CK_RV objects_add(struct slot *slot, hsm_key key);
+void objects_drop(struct slot *slot, hsm_key key);
+CK_RV objects_list(struct slot *slot, hsm_key **keys, size_t *n);      /* a copy, heap */
+
+/* ---- map.c: words of one side to words of the other ------------------------- */
+
+CK_RV rv_from(hsm_status st);
+/* The same where the handle meant is a key to work with, a wrapping or an
+ * unwrapping key. */
+CK_RV rv_key(hsm_status st);
+CK_RV rv_wrapping(hsm_status st);
+CK_RV rv_unwrapping(hsm_status st);
+
+/* A template as attributes of the core. Values are views of the caller's
+ * bytes, except nested templates, which lie in `room`. */
+struct attrs {
+	hsm_attr *at;
+	size_t n, cap;
+	uint8_t *room;                  /* heap */
+};
+CK_RV attrs_from(struct attrs *a, const CK_ATTRIBUTE *templ, CK_ULONG n);
+void attrs_free(struct attrs *a);
+const hsm_attr *attrs_find(const struct attrs *a, CK_ATTRIBUTE_TYPE type);
+CK_RV attrs_add(struct attrs *a, CK_ATTRIBUTE_TYPE type, const void *value, size_t len);
+/* CKR_ATTRIBUTE_VALUE_INVALID when there and malformed. */
+CK_RV attrs_bool(const struct attrs *a, CK_ATTRIBUTE_TYPE type, bool *value);
+CK_RV attrs_number(const struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG *value);
+
+/* ---- params.c: mechanism parameters ------------------------------------------ */
+
+/* Views of the caller's parameters; everything that a later call needs is
+ * copied with held_keep. */
+CK_RV params_from(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params);
+struct held { hsm_params params; uint8_t bytes[]; };
+CK_RV held_keep(const hsm_params *params, struct held **held);
+/* What a generation, unwrapping or derivation makes. */
+CK_RV spec_from(CK_MECHANISM_TYPE mech, const struct attrs *a, hsm_spec *spec);
+
+#endif

@@ -1,0 +1,36 @@
+/* inside.h - a token's own state; nothing outside native/token includes this. */
+#ifndef STRONGROOM_TOKEN_INSIDE_H
+#define STRONGROOM_TOKEN_INSIDE_H
+
+#include <pthread.h>
+
+#include "db.h"
+
+struct token {
+	pthread_mutex_t lock;                   /* the file, the index; never held while a key works */
+	struct db *db;
+	struct index index;
+	uint64_t seq;                           /* of the manifest the index agrees with */
+	uint64_t version;                       /* db_version then */
+	bool fresh;                             /* version means something */
+	bool damaged;                           /* for good: attach again */
+	hsm_part part;
+	hsm_session service;                    /* a session of its own: closes what no caller may */
+	uint8_t label[TOKEN_LABEL_LEN];
+	uint8_t header[HSM_TOKEN_HEADER_MAX];
+	size_t header_len;
+};
+
+/* sync.c, all with the lock held and inside a transaction. */
+
+/* The index as the file is now; HSM_E_INTEGRITY marks the token damaged. */
+HSM_MUST_USE hsm_status sync_read(struct token *t);
+/* Take the lock, begin, look; on failure nothing is held. */
+HSM_MUST_USE hsm_status sync_enter(struct token *t, bool write);
+/* Commit or roll back by `st`, give the lock back, answer what came of it. */
+HSM_MUST_USE hsm_status sync_leave(struct token *t, hsm_status st);
+/* Write label, header and a manifest over the index's sum at `seq`. */
+HSM_MUST_USE hsm_status sync_manifest(struct token *t, uint64_t seq, uint64_t count, const uint8_t sum[32]);
+HSM_MUST_USE hsm_status sync_row_mac(struct token *t, struct row *row);
+
+#endif
