@@ -1,292 +1,482 @@
-/* arena.c - secret memory: the mapping and a first-fit heap in it. */
+/* arena.c - the heap of secret memory.
+ *
+ * Blocks of up to 2 KiB come from slabs, pages cut into cells of one class;
+ * longer ones are runs of pages. A slab belongs to a lane, and a thread to a
+ * lane for allocating; freeing goes to the slab's lane whoever frees. With a
+ * few more lanes than processors two threads rarely meet at a lock, and one
+ * atomic instruction is what a lock costs when they do not.
+ *
+ * Free bytes are zeros: a block is wiped as it is freed, and so comes zeroed.
+ * That holds for a free cell as well, since the list of free cells runs
+ * through the heads. */
 #include "arena.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bytes.h"
+#include "fault.h"
+#include "fork.h"
+#include "head.h"
+#include "lock.h"
+#include "mark.h"
+#include "pages.h"
+#include "region.h"
+#include "slot.h"
 
-#ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447
-#endif
+/* Cells are what a page holds n of: little is lost at its end. */
+static const uint16_t cell_len[] = {
+	32, 48, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 288, 336, 400,
+	448, 512, 576, 672, 816, 1024, 1360, 2048,
+};
 
-#define PAGE ((size_t)4096)
-#define MAX_SIZE ((size_t)64 << 20)
-#define DEFAULT_SIZE ((size_t)8 << 20)
-#define MIN_SIZE ((size_t)1 << 20)
+#define CLASSES (sizeof(cell_len) / sizeof(cell_len[0]))
+#define CELL_MAX ((size_t)2048)
+#define LANES 16
 
-/* A block: header, then bytes. Neighbours are found by size, so that free
- * blocks melt together. */
-struct block { size_t size, before, asked, used; };
+struct lane {
+	_Alignas(64) struct lock lock;
+	uint32_t open[CLASSES];         /* slabs with a free cell, 1-based page numbers */
+	size_t live;                    /* blocks in its slabs */
+};
 
-#define HEAD sizeof(struct block)
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint8_t *base;
-static size_t total, used, high, live;
+static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER;
 static struct arena_info about;
+static bool is_open;
+static struct lane lanes[LANES];
+static unsigned lane_count;
+static uint8_t class_of[CELL_MAX / 16 + 1];
+static atomic_size_t runs_live;
+static struct region reserve;
 
-static struct block *
-block_next(struct block *b)
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
+	unsigned lane;                  /* 1-based; 0: none yet */
+	bool reserved;                  /* allocating from the reserve */
+} me;
+
+/* ---- slabs -------------------------------------------------------------------- */
+
+static void
+slab_open(struct lane *lane, struct page *p)
 {
-	uint8_t *at = (uint8_t *)b + b->size;
+	uint32_t number = page_number(p);
 
-	return at < base + total ? (struct block *)(void *)at : NULL;
+	p->prev = 0;
+	p->next = lane->open[p->class];
+	if (p->next != 0)
+		page_at(p->next)->prev = number;
+	lane->open[p->class] = number;
 }
 
 static void
-block_resize(struct block *b, size_t size)
+slab_shut(struct lane *lane, struct page *p)
 {
-	struct block *after;
-
-	b->size = size;
-	if ((after = block_next(b)) != NULL)
-		after->before = size;
+	if (p->next != 0)
+		page_at(p->next)->prev = p->prev;
+	if (p->prev != 0)
+		page_at(p->prev)->next = p->next;
+	else
+		lane->open[p->class] = p->next;
+	p->next = p->prev = 0;
 }
 
-static size_t
-lock_limit(void)
+static uint16_t
+slab_room(const struct page *p)
 {
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_MEMLOCK, &r) != 0)
-		return 0;
-	return r.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)r.rlim_cur;
+	return (uint16_t)(PAGE_LEN / cell_len[p->class]);
 }
 
-static uint8_t *
-map_secret(size_t size)
+static struct head *
+cell_head(const struct page *p, uint16_t number)
 {
-	uint8_t *at = MAP_FAILED;
-	int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
+	return (struct head *)(void *)(page_start(p) + (size_t)(number - 1) * cell_len[p->class]);
+}
 
-	if (fd < 0)
+static MARK_UNSEEN uint32_t
+head_next(struct head *h, uint32_t fresh)
+{
+	uint32_t was;
+
+	MARK_MEMCHECK(DEFINED, h, HEAD_LEN);
+	was = h->next;
+	h->next = fresh;
+	MARK_MEMCHECK(NOACCESS, h, HEAD_LEN);
+	return was;
+}
+
+/* A cell of an open slab. The lane is locked. */
+static void *
+slab_cell(struct lane *lane, struct page *p)
+{
+	struct head *h;
+
+	if (p->free != 0) {
+		h = cell_head(p, p->free);
+		p->free = (uint16_t)head_next(h, 0);
+	} else {
+		h = cell_head(p, ++p->carved);
+	}
+	if (++p->live == slab_room(p))
+		slab_shut(lane, p);
+	lane->live++;
+	return h + 1;
+}
+
+static void *
+lane_alloc(unsigned number, unsigned class)
+{
+	struct lane *lane = &lanes[number];
+	struct page *p;
+	void *at, *ptr = NULL;
+
+	lock_take(&lane->lock);
+	if (lane->open[class] != 0) {
+		ptr = slab_cell(lane, page_at(lane->open[class]));
+		lock_give(&lane->lock);
+		return ptr;
+	}
+	lock_give(&lane->lock);
+	if ((at = pages_take(1)) == NULL)
 		return NULL;
-	if (ftruncate(fd, (off_t)size) == 0)
-		at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	return at == MAP_FAILED ? NULL : at;
+	p = page_of(at);
+	*p = (struct page){ .kind = PAGE_SLAB, .class = (uint8_t)class, .lane = (uint8_t)number };
+	lock_take(&lane->lock);
+	slab_open(lane, p);
+	ptr = slab_cell(lane, p);
+	lock_give(&lane->lock);
+	return ptr;
 }
 
-static uint8_t *
-map_plain(size_t size)
+/* Heads of free cells are no zeros to the next owner of the page. */
+static void
+slab_clean(struct page *p)
 {
-	uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (uint16_t i = 1; i <= p->carved; i++) {
+		struct head *h = cell_head(p, i);
 
-	if (at == MAP_FAILED)
+		mark_open(h, HEAD_LEN);
+		bytes_wipe(h, HEAD_LEN);
+		mark_shut(h, HEAD_LEN);
+	}
+}
+
+/* One empty slab a class may stay, else a block taken and freed in turn would
+ * cost a page each time. */
+static void
+lane_free(struct page *p, void *ptr)
+{
+	struct lane *lane = &lanes[p->lane];
+	struct head *h = (struct head *)ptr - 1;
+	bool gone = false;
+	uint16_t number = (uint16_t)((size_t)((uint8_t *)h - page_start(p)) / cell_len[p->class] + 1);
+
+	lock_take(&lane->lock);
+	head_next(h, p->free);
+	p->free = number;
+	lane->live--;
+	if (p->live-- == slab_room(p))
+		slab_open(lane, p);
+	if (p->live == 0 && (p->next != 0 || p->prev != 0)) {
+		slab_shut(lane, p);
+		gone = true;
+	}
+	lock_give(&lane->lock);
+	if (gone) {
+		slab_clean(p);
+		pages_give(page_start(p), 1);
+	}
+}
+
+/* The heap is full: empty slabs that lanes kept go back. */
+static void
+lanes_shake(void)
+{
+	for (unsigned n = 0; n < lane_count; n++) {
+		for (unsigned class = 0; class < CLASSES; class++) {
+			struct lane *lane = &lanes[n];
+			struct page *p = NULL;
+
+			lock_take(&lane->lock);
+			if (lane->open[class] != 0 && page_at(lane->open[class])->live == 0) {
+				p = page_at(lane->open[class]);
+				slab_shut(lane, p);
+			}
+			lock_give(&lane->lock);
+			if (p != NULL) {
+				slab_clean(p);
+				pages_give(page_start(p), 1);
+			}
+		}
+	}
+}
+
+/* ---- blocks ------------------------------------------------------------------- */
+
+static unsigned
+my_lane(void)
+{
+	static atomic_uint turn;
+
+	if (me.lane == 0 || me.lane > lane_count)
+		me.lane = atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed) % lane_count + 1;
+	return me.lane - 1;
+}
+
+static void *
+small_alloc(size_t len)
+{
+	unsigned class = class_of[(len + HEAD_LEN + 15) / 16];
+	void *ptr = lane_alloc(my_lane(), class);
+
+	if (ptr != NULL) {
+		mark_open(ptr, len);
+		head_make(ptr, len);
+	}
+	return ptr;
+}
+
+static void *
+run_alloc(size_t len)
+{
+	size_t count = (len + PAGE_LEN - 1) / PAGE_LEN;
+	void *ptr = pages_take(count);
+	struct page *p;
+
+	if (ptr == NULL)
 		return NULL;
-	madvise(at, size, MADV_DONTDUMP);
-	return at;
+	p = page_of(ptr);
+	for (size_t i = 0; i < count; i++)
+		p[i].kind = PAGE_RUN;
+	p->count = (uint32_t)count;
+	p->asked = len;
+	mark_open(ptr, len);
+	atomic_fetch_add_explicit(&runs_live, 1, memory_order_relaxed);
+	return ptr;
 }
 
 static void
-map_any(size_t size)
+run_free(struct page *p, void *ptr)
 {
-	if ((base = map_secret(size)) != NULL) {
-		about.kind = ARENA_SECRET;
+	size_t len = p->count * PAGE_LEN;
+
+	mark_open(ptr, len);
+	bytes_wipe(ptr, len);
+	atomic_fetch_sub_explicit(&runs_live, 1, memory_order_relaxed);
+	pages_give(ptr, p->count);
+}
+
+static void
+small_free(struct page *p, void *ptr)
+{
+	size_t room = cell_len[p->class] - HEAD_LEN;
+
+	head_check(ptr, room);
+	mark_open(ptr, room);
+	bytes_wipe(ptr, room);
+	mark_shut(ptr, room);
+	head_drop(ptr);
+	lane_free(p, ptr);
+}
+
+static void *
+heap_alloc(size_t len)
+{
+	return len + HEAD_LEN <= CELL_MAX ? small_alloc(len) : run_alloc(len);
+}
+
+void *
+arena_alloc(size_t len)
+{
+	void *ptr;
+
+	if (!is_open || arena_forked() || len > pages_count() * PAGE_LEN)
+		return me.reserved ? region_alloc(&reserve, len) : NULL;
+	if (me.reserved)
+		return region_alloc(&reserve, len);
+	if (fault_now())
+		return NULL;
+	if ((ptr = heap_alloc(len)) != NULL)
+		return ptr;
+	lanes_shake();
+	if ((ptr = heap_alloc(len)) != NULL)
+		return ptr;
+	return slot_alloc(len);
+}
+
+static bool
+in_reserve(const void *ptr)
+{
+	return reserve.base != NULL && (uintptr_t)ptr - (uintptr_t)reserve.base < reserve.len;
+}
+
+/* What a child frees of its parent's is gone already; so is what an arena that
+ * was closed since held. */
+void
+arena_free(void *ptr)
+{
+	struct page *p;
+
+	if (ptr == NULL)
+		return;
+	if (in_reserve(ptr)) {
+		region_free(&reserve, ptr);
 		return;
 	}
-	snprintf(about.reason, sizeof(about.reason), "memfd_secret: %s", strerror(errno));
-	if ((base = map_plain(size)) == NULL)
+	if (!is_open || arena_forked() || (p = page_of(ptr)) == NULL)
 		return;
-	about.kind = mlock(base, size) == 0 ? ARENA_LOCKED : ARENA_PLAIN;
+	switch ((enum page_kind)p->kind) {
+	case PAGE_SLAB:
+		small_free(p, ptr);
+		return;
+	case PAGE_RUN:
+		run_free(p, ptr);
+		return;
+	case PAGE_REGION:
+		slot_free(p->region, ptr);
+		return;
+	case PAGE_FREE:
+		break;
+	}
+	(void)head_asked(ptr);          /* a second free: ends the process */
+}
+
+size_t
+arena_size(const void *ptr)
+{
+	const struct page *p = page_of(ptr);
+
+	if (p != NULL && p->kind == PAGE_RUN)
+		return p->asked;
+	return p == NULL && !in_reserve(ptr) ? 0 : head_asked(ptr);
+}
+
+bool
+arena_owns(const void *ptr)
+{
+	return is_open && (pages_own(ptr) || in_reserve(ptr));
+}
+
+size_t
+arena_live(void)
+{
+	size_t live = atomic_load(&runs_live);
+
+	for (unsigned n = 0; n < lane_count; n++) {
+		lock_take(&lanes[n].lock);
+		live += lanes[n].live;
+		lock_give(&lanes[n].lock);
+	}
+	return live + slots_live();
+}
+
+/* ---- the reserve -------------------------------------------------------------- */
+
+hsm_status
+arena_reserve_enter(size_t len)
+{
+	if (reserve.base == NULL || region_room(&reserve) < len)
+		return HSM_E_MEMORY;
+	me.reserved = true;
+	return HSM_OK;
+}
+
+void
+arena_reserve_leave(void)
+{
+	me.reserved = false;
+}
+
+void
+reserve_image(uint8_t *image, void (*see)(void *copy, size_t len))
+{
+	mark_open(reserve.base, reserve.len);
+	memcpy(image, reserve.base, reserve.len);
+	region_each(&reserve, image, see);
+}
+
+/* ---- life --------------------------------------------------------------------- */
+
+static void
+classes_fill(void)
+{
+	unsigned class = 0;
+
+	for (size_t i = 0; i <= CELL_MAX / 16; i++) {
+		if (i * 16 > cell_len[class])
+			class++;
+		class_of[i] = (uint8_t)class;
+	}
+}
+
+static unsigned
+choose_lanes(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t by_room = pages_count() / 192;
+	size_t n = cpus < 1 ? 2 : 2 * (size_t)cpus;
+
+	n = n > by_room ? by_room : n;
+	return n < 1 ? 1 : n > LANES ? LANES : (unsigned)n;
 }
 
 hsm_status
 arena_open(size_t size)
 {
 	hsm_status st = HSM_OK;
-	struct block *all;
 
-	pthread_mutex_lock(&lock);
-	if (base != NULL)
+	pthread_mutex_lock(&life);
+	if (arena_forked()) {
+		pages_forget();
+		is_open = false;
+	}
+	if (is_open)
 		goto out;
-	about = (struct arena_info){ .kind = ARENA_NONE, .lock_limit = lock_limit() };
-	if (size == 0)
-		size = about.lock_limit < DEFAULT_SIZE ? about.lock_limit - about.lock_limit / 4 : DEFAULT_SIZE - DEFAULT_SIZE / 4;
-	size = size < MIN_SIZE ? MIN_SIZE : size > MAX_SIZE ? MAX_SIZE : size;
-	size = (size + PAGE - 1) & ~(PAGE - 1);
-	map_any(size);
-	st = HSM_E_MEMORY;
-	if (base == NULL)
+	head_init();
+	classes_fill();
+	if ((st = pages_open(size, &about)) != HSM_OK)
 		goto out;
-	total = size;
-	memset(base, 0, total);
-	all = (struct block *)(void *)base;
-	*all = (struct block){ .size = total };
-	used = high = live = 0;
-	st = HSM_OK;
+	memset(lanes, 0, sizeof(lanes));
+	atomic_store(&runs_live, 0);
+	lane_count = choose_lanes();
+	if (reserve.base == NULL)
+		region_init(&reserve, reserve_base(), reserve_len());
+	atomic_store(&reserve.lock.held, 0);
+	reserve_renew();
+	if ((st = slots_open()) != HSM_OK || (st = fork_watch()) != HSM_OK) {
+		pages_close();
+		about.kind = ARENA_NONE;
+		goto out;
+	}
+	fork_renewed();
+	is_open = true;
 out:
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&life);
 	return st;
 }
 
 void
 arena_close(void)
 {
-	pthread_mutex_lock(&lock);
-	if (base != NULL) {
-		bytes_wipe(base, total);
-		munmap(base, total);
+	pthread_mutex_lock(&life);
+	if (is_open && !arena_forked()) {
+		slots_close();
+		pages_close();
+		about.kind = ARENA_NONE;
+		is_open = false;
 	}
-	base = NULL;
-	total = used = live = 0;
-	about.kind = ARENA_NONE;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&life);
 }
 
 void
 arena_describe(struct arena_info *info)
 {
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&life);
 	*info = about;
-	info->size = total;
-	info->used = used;
-	info->high = high;
-	pthread_mutex_unlock(&lock);
-}
-
-#ifdef STRONGROOM_FAULTS
-static long countdown = -1;
-static bool fired;
-
-static bool
-fault_now(void)
-{
-	if (countdown < 0)
-		return false;
-	if (countdown-- > 0)
-		return false;
-	fired = true;
-	return true;
-}
-
-void
-fault_after(unsigned n)
-{
-	countdown = (long)n;
-	fired = false;
-}
-
-bool
-fault_fired(void)
-{
-	return fired;
-}
-
-void
-fault_off(void)
-{
-	countdown = -1;
-}
-#else
-static bool
-fault_now(void)
-{
-	return false;
-}
-#endif
-
-void *
-arena_alloc(size_t len)
-{
-	size_t need = (len + HEAD + 15) & ~(size_t)15;
-	struct block *b = NULL;
-	void *ptr = NULL;
-
-	if (len > MAX_SIZE)
-		return NULL;
-	pthread_mutex_lock(&lock);
-	if (base == NULL || fault_now())
-		goto out;
-	for (b = (struct block *)(void *)base; b != NULL; b = block_next(b))
-		if (!b->used && b->size >= need)
-			break;
-	if (b == NULL)
-		goto out;
-	if (b->size - need >= HEAD + 16) {
-		size_t rest = b->size - need;
-		struct block *after = (struct block *)(void *)((uint8_t *)b + need);
-
-		*after = (struct block){ .before = need };
-		block_resize(after, rest);
-		b->size = need;
+	if (is_open && !arena_forked()) {
+		info->used = pages_used() * PAGE_LEN;
+		info->high = pages_high() * PAGE_LEN;
+		info->reserve = reserve.len + stack_count() * SLOT_SPARE;
 	}
-	b->used = 1;
-	b->asked = len;
-	used += b->size;
-	high = used > high ? used : high;
-	live++;
-	ptr = b + 1;
-out:
-	pthread_mutex_unlock(&lock);
-	return ptr;
-}
-
-void
-arena_free(void *ptr)
-{
-	struct block *b, *other;
-
-	if (ptr == NULL)
-		return;
-	b = (struct block *)ptr - 1;
-	pthread_mutex_lock(&lock);
-	bytes_wipe(ptr, b->size - HEAD);
-	b->used = 0;
-	used -= b->size;
-	live--;
-	other = block_next(b);
-	if (other != NULL && !other->used) {
-		size_t size = b->size + other->size;
-
-		bytes_wipe(other, HEAD);
-		block_resize(b, size);
-	}
-	if (b->before > 0) {
-		other = (struct block *)(void *)((uint8_t *)b - b->before);
-		if (!other->used) {
-			size_t size = b->size + other->size;
-
-			bytes_wipe(b, HEAD);
-			block_resize(other, size);
-		}
-	}
-	pthread_mutex_unlock(&lock);
-}
-
-size_t
-arena_size(const void *ptr)
-{
-	return ((const struct block *)ptr - 1)->asked;
-}
-
-bool
-arena_owns(const void *ptr)
-{
-	return base != NULL && (const uint8_t *)ptr >= base && (const uint8_t *)ptr < base + total;
-}
-
-size_t
-arena_live(void)
-{
-	return live;
-}
-
-hsm_status
-arena_hold(size_t len)
-{
-	return base != NULL && total - used >= len ? HSM_OK : HSM_E_MEMORY;
-}
-
-void
-arena_release(void)
-{
+	pthread_mutex_unlock(&life);
 }

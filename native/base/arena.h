@@ -46,17 +46,48 @@ size_t arena_live(void);                       /* allocations alive, for tests *
 /* Promise `len` bytes (any number of blocks) to this thread until released.
  * HSM_E_MEMORY: not there; the caller evicts and tries again, or refuses. */
 HSM_MUST_USE hsm_status arena_hold(size_t len);
+/* The same when `keep` of the bytes stay after the release (a key is loaded):
+ * refused while the heap proper has no room for them, so that keys which are
+ * there already can be used in however full an arena. */
+HSM_MUST_USE hsm_status arena_hold_keep(size_t len, size_t keep);
 void arena_release(void);
 
 /* Run fn(arg) on a stack inside the arena, `depth` bytes of which are wiped
  * afterwards, vector registers cleared. Nested calls run straight on.
- * HSM_E_MEMORY when no stack is free. */
+ * With more threads than stacks the others wait; HSM_E_MEMORY when none came
+ * free in ten seconds, or the arena is not open. fn takes no lock that
+ * somebody holds who may be waiting for a stack, and does not fork. */
 HSM_MUST_USE hsm_status arena_run(void (*fn)(void *arg), void *arg, size_t depth);
+
+/* What the random generator keeps for a thread: between enter and leave this
+ * thread allocates from the reserve, and nobody else does. HSM_E_MEMORY: not
+ * `len` bytes left there in one piece. */
+HSM_MUST_USE hsm_status arena_reserve_enter(size_t len);
+void arena_reserve_leave(void);
+
+/* Fork. A child has none of the arena: arena_alloc answers NULL, arena_free of
+ * what it inherited does nothing, arena_hold and arena_run refuse, until it
+ * calls arena_open, which gives it an arena of its own. What it inherited as
+ * numbers and pointers (handles, objects, sessions) it must forget first:
+ * whoever keeps such compares arena_generation with the one he made it in.
+ * exit, _exit and exec need nothing. */
+bool arena_forked(void);
+/* Changes in every child, and with every arena_open; never 0. */
+unsigned arena_generation(void);
+
+/* Around each fork, for who keeps secrets or locks where a child inherits
+ * them: before (in the parent; what is taken here is given back in after),
+ * after (in parent and child), scrub (on a copy of each block in the reserve,
+ * which a child gets instead of it). */
+struct arena_fork { void (*before)(void); void (*after)(bool child); void (*scrub)(void *copy, size_t len); };
+void arena_on_fork(const struct arena_fork *f);       /* one, kept by address */
 
 /* Build switch STRONGROOM_FAULTS only: the n-th allocation from now fails
  * (0: the next). fault_fired says whether it did. fault_off stops it. */
 void fault_after(unsigned n);
 bool fault_fired(void);
 void fault_off(void);
+/* The same builds: bytes of stack that this thread's last arena_run used. */
+size_t arena_run_depth(void);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef STRONGROOM_RNG_H
 #define STRONGROOM_RNG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../base/status.h"
@@ -16,5 +17,9 @@ HSM_MUST_USE hsm_status rng_prepare(void);
 
 HSM_MUST_USE hsm_status rng_nonce(void *out, size_t len);   /* pooled; len <= 64 */
 HSM_MUST_USE hsm_status rng_bytes(void *out, size_t len);   /* straight from the DRBG: keys */
+
+/* Build switch STRONGROOM_FAULTS only: a generator that gives the same bytes
+ * for ever. */
+void rng_stick(bool on);
 
 #endif

@@ -1,0 +1,392 @@
+/* slot.c - taking a slot, and keeping promises with it.
+ *
+ * arena_hold(len) must mean that blocks up to len bytes can be had whatever
+ * the heap looks like by then. A count of free pages would not do: pages may
+ * be free and yet no run of them. So each slot has a run of its own that the
+ * heap never sees, and only allocations that the heap refuses go there. Twice
+ * the promise lies ready: all of it may be used up without one byte freed, or
+ * freed and taken again in any order that real operations show.
+ *
+ * A block may outlive its operation (a loaded key, in a full arena). Then the
+ * run stays behind as an orphan until its last block goes, and the slot needs
+ * a new one before it can promise again. */
+#include "slot.h"
+
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+
+#include "arena.h"
+#include "fault.h"
+#include "fork.h"
+#include "mark.h"
+#include "pages.h"
+
+#define REGIONS 1152            /* SLOT_MAX * (1 + SLOT_EXTRA) and an orphan every 64 KiB */
+#define OVERHEAD ((size_t)1 << 10)
+#define FLOOR ((size_t)64 << 10)        /* bytes that kept blocks leave to the heap */
+#define PATIENCE 1000           /* tries to take a slot: ten seconds in all */
+
+static struct slot slots[SLOT_MAX];
+static size_t count;
+static struct region regions[REGIONS];
+static struct lock regions_lock;
+static atomic_uint pausing;
+
+/* This thread: the slot it is in, the one it was in last, how often. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
+	struct slot *in;
+	unsigned last, deep, life;
+} me;
+
+/* ---- runs -------------------------------------------------------------------- */
+
+static struct region *
+run_make(size_t len)
+{
+	size_t pages = (len + PAGE_LEN - 1) / PAGE_LEN;
+	struct region *r = NULL;
+	uint8_t *at = pages_take(pages);
+	struct page *p;
+
+	if (at == NULL)
+		return NULL;
+	lock_take(&regions_lock);
+	for (size_t i = 0; i < REGIONS && r == NULL; i++)
+		if (regions[i].base == NULL)
+			r = &regions[i];
+	if (r != NULL)
+		r->base = at;
+	lock_give(&regions_lock);
+	if (r == NULL) {
+		pages_give(at, pages);
+		return NULL;
+	}
+	p = page_of(at);
+	for (size_t i = 0; i < pages; i++) {
+		p[i].kind = PAGE_REGION;
+		p[i].region = r;
+	}
+	region_init(r, at, pages * PAGE_LEN);
+	return r;
+}
+
+static void
+run_end(struct region *r)
+{
+	uint8_t *at = r->base;
+	size_t pages = r->len / PAGE_LEN;
+
+	lock_take(&regions_lock);
+	region_end(r);
+	lock_give(&regions_lock);
+	pages_give(at, pages);
+}
+
+/* The slot lets go of it: gone if empty, an orphan else. Under its lock, so
+ * that its last block, freed by somebody else just now, dissolves it once. */
+static void
+run_leave(struct region *r)
+{
+	bool empty;
+
+	lock_take(&r->lock);
+	empty = r->live == 0;
+	r->orphan = !empty;
+	lock_give(&r->lock);
+	if (empty)
+		run_end(r);
+}
+
+void
+slot_free(struct region *r, void *ptr)
+{
+	if (region_free(r, ptr))
+		run_end(r);
+}
+
+/* ---- taking ------------------------------------------------------------------ */
+
+static bool
+try_take(struct slot *s)
+{
+	if (atomic_load_explicit(&s->busy, memory_order_relaxed) != 0 ||
+	    atomic_exchange(&s->busy, 1) != 0)
+		return false;
+	/* Sequentially consistent with slots_pause: one of us sees the other. */
+	if (atomic_load(&pausing) == 0)
+		return true;
+	atomic_store_explicit(&s->busy, 0, memory_order_release);
+	return false;
+}
+
+static struct slot *
+take_any(void)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t at = (me.last + i) % count;
+
+		if (try_take(&slots[at])) {
+			me.last = (unsigned)at;
+			return &slots[at];
+		}
+	}
+	return NULL;
+}
+
+/* More threads than slots: wait. Holders are inside operations, which end. */
+static struct slot *
+take_patiently(void)
+{
+	struct slot *s = NULL;
+
+	for (unsigned n = 0; n < PATIENCE && s == NULL && count > 0; n++) {
+		struct timespec nap = { 0, n < 500 ? 20000 : 20000000 };
+
+		if (n < 50)
+			sched_yield();
+		else
+			nanosleep(&nap, NULL);
+		s = take_any();
+	}
+	return s;
+}
+
+static struct slot *
+slot_take(void)
+{
+	struct slot *s;
+
+	if (count == 0)
+		return NULL;
+	if ((s = take_any()) == NULL && (s = take_patiently()) == NULL)
+		return NULL;
+	if (!s->touched) {
+		for (size_t at = 0; at < STACK_LEN; at += PAGE_LEN)
+			*(volatile uint8_t *)(s->stack + at) = 0;
+		s->touched = true;
+	}
+	me.in = s;
+	return s;
+}
+
+static void
+slot_give(struct slot *s)
+{
+	me.in = NULL;
+	atomic_store_explicit(&s->busy, 0, memory_order_release);
+}
+
+struct slot *
+slot_enter(void)
+{
+	if (arena_forked())
+		return NULL;
+	if (me.in != NULL && me.life != arena_generation())
+		me.in = NULL;                   /* the slot of another life */
+	if (me.in == NULL) {
+		if (slot_take() == NULL)
+			return NULL;
+		me.life = arena_generation();
+		me.deep = 0;
+	}
+	me.deep++;
+	return me.in;
+}
+
+/* Promises end with the outermost one: what was promised inside may still be
+ * in use until then. */
+static void
+promises_end(struct slot *s)
+{
+	s->promised = 0;
+	for (size_t i = 1; i <= SLOT_EXTRA; i++) {
+		if (s->spare[i] != NULL)
+			run_leave(s->spare[i]);
+		s->spare[i] = NULL;
+	}
+}
+
+void
+slot_leave(void)
+{
+	struct slot *s = me.in;
+
+	if (s == NULL || --me.deep > 0)
+		return;
+	if (s->promised != 0)
+		promises_end(s);
+	slot_give(s);
+}
+
+static bool
+slot_inside(void)
+{
+	return me.in != NULL && me.life == arena_generation();
+}
+
+/* ---- promises ----------------------------------------------------------------- */
+
+/* What a run can be counted on for. */
+static size_t
+run_worth(struct region *r)
+{
+	if (r == NULL)
+		return 0;
+	return atomic_load_explicit(&r->live, memory_order_relaxed) == 0 ? r->len : region_room(r);
+}
+
+/* The standing run, a fresh one if blocks that stayed have worn it down. */
+static size_t
+standing(struct slot *s, size_t need)
+{
+	struct region *fresh;
+	size_t worth = run_worth(s->spare[0]);
+
+	if (worth >= need || worth >= SLOT_SPARE || (fresh = run_make(SLOT_SPARE)) == NULL)
+		return worth;
+	if (s->spare[0] != NULL)
+		run_leave(s->spare[0]);
+	s->spare[0] = fresh;
+	return fresh->len;
+}
+
+/* Make sure that `len` more can be had on top of what is promised already. */
+static bool
+promise(struct slot *s, size_t len)
+{
+	size_t need = 2 * (s->promised + len) + OVERHEAD;
+	size_t have;
+
+	/* Inside another promise its blocks are no wear. */
+	have = s->promised == 0 ? standing(s, need) : s->spare[0] == NULL ? 0 : s->spare[0]->len;
+	for (size_t i = 1; have < need && i <= SLOT_EXTRA; i++) {
+		if (s->spare[i] == NULL)
+			s->spare[i] = run_make(2 * len + OVERHEAD);
+		if (s->spare[i] == NULL)
+			return false;
+		have += s->spare[i]->len;
+	}
+	if (have < need)
+		return false;
+	s->promised += len > 0 ? len : 1;
+	return true;
+}
+
+/* Room in the heap itself, the runs of the slots untouched. */
+static bool
+lasting_room(size_t keep)
+{
+	size_t left = (pages_count() - pages_used()) * PAGE_LEN;
+
+	return keep == 0 || left >= keep + keep / 4 + FLOOR;
+}
+
+hsm_status
+arena_hold(size_t len)
+{
+	return arena_hold_keep(len, 0);
+}
+
+hsm_status
+arena_hold_keep(size_t len, size_t keep)
+{
+	struct slot *s;
+
+	if (len > pages_count() * PAGE_LEN || fault_now() || !lasting_room(keep))
+		return HSM_E_MEMORY;
+	if ((s = slot_enter()) == NULL)
+		return HSM_E_MEMORY;
+	if (promise(s, len))
+		return HSM_OK;
+	slot_leave();
+	return HSM_E_MEMORY;
+}
+
+void
+arena_release(void)
+{
+	slot_leave();
+}
+
+void *
+slot_alloc(size_t len)
+{
+	void *ptr = NULL;
+
+	if (!slot_inside() || me.in->promised == 0)
+		return NULL;
+	for (size_t i = 0; i <= SLOT_EXTRA && ptr == NULL; i++)
+		if (me.in->spare[i] != NULL)
+			ptr = region_alloc(me.in->spare[i], len);
+	return ptr;
+}
+
+size_t
+slots_live(void)
+{
+	size_t live = 0;
+
+	for (size_t i = 0; i < REGIONS; i++)
+		live += atomic_load_explicit(&regions[i].live, memory_order_relaxed);
+	return live;
+}
+
+/* ---- life --------------------------------------------------------------------- */
+
+hsm_status
+slots_open(void)
+{
+	memset(slots, 0, sizeof(slots));
+	memset(regions, 0, sizeof(regions));
+	for (size_t i = 0; i < stack_count(); i++) {
+		slots[i].stack = stack_base(i);
+		slots[i].spare[0] = run_make(SLOT_SPARE);
+		if (slots[i].spare[0] == NULL)
+			return HSM_E_MEMORY;
+#ifdef MARK_VALGRIND
+		(void)VALGRIND_STACK_REGISTER(slots[i].stack, slots[i].stack + STACK_LEN);
+#endif
+	}
+	count = stack_count();
+	return HSM_OK;
+}
+
+void
+slots_close(void)
+{
+	count = 0;
+}
+
+void
+slots_forget(void)
+{
+	count = 0;
+	atomic_store(&pausing, 0);
+	me.in = NULL;
+}
+
+static bool
+others_inside(void)
+{
+	for (size_t i = 0; i < count; i++)
+		if (&slots[i] != me.in && atomic_load(&slots[i].busy) != 0)
+			return true;
+	return false;
+}
+
+void
+slots_pause(void)
+{
+	static const struct timespec nap = { 0, 50000 };
+
+	atomic_fetch_add(&pausing, 1);
+	for (int n = 0; n < 5000 && others_inside(); n++)
+		nanosleep(&nap, NULL);
+}
+
+void
+slots_resume(void)
+{
+	atomic_fetch_sub(&pausing, 1);
+}
