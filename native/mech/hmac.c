@@ -38,14 +38,6 @@ generic_generate(hsm_spec spec, const hsm_params *params, struct secret *materia
 }
 
 static hsm_status
-kdk_generate(hsm_spec spec, const hsm_params *params, struct secret *material, struct secret *pub)
-{
-	if (spec.param != 256)
-		return HSM_E_KEY_SIZE;
-	return generic_generate(spec, params, material, pub);
-}
-
-static hsm_status
 generic_load(struct key *key, hsm_in material)
 {
 	struct generic_key *g;
@@ -59,12 +51,6 @@ generic_load(struct key *key, hsm_in material)
 	key->ctx = g;
 	key->spec.param = (uint32_t)material.len * 8;
 	return HSM_OK;
-}
-
-static hsm_status
-kdk_load(struct key *key, hsm_in material)
-{
-	return material.len == 32 ? generic_load(key, material) : HSM_E_KEY_SIZE;
 }
 
 static void
@@ -101,8 +87,6 @@ generic_component(const struct key *key, uint32_t attr, hsm_out *out)
 static const struct kind kinds[] = {
 	{ .type = HSM_KEY_GENERIC, .name = "GENERIC_SECRET", .heap = GENERIC_HEAP, .generate = generic_generate,
 	  .load = generic_load, .unload = generic_unload, .component = generic_component, .compose = raw_compose, .value = generic_value },
-	{ .type = HSM_KEY_KDK, .name = "KDK", .heap = GENERIC_HEAP, .generate = kdk_generate,
-	  .load = kdk_load, .unload = generic_unload, .component = generic_component, .compose = raw_compose, .value = generic_value },
 	{ .type = HSM_KEY_SIGV4, .name = "SIGV4", .heap = GENERIC_HEAP,
 	  .load = generic_load, .unload = generic_unload, .compose = raw_compose, .value = generic_value },
 	{ .type = HSM_KEY_HKDF, .name = "HKDF", .heap = GENERIC_HEAP, .generate = generic_generate,

@@ -5,13 +5,13 @@
 
 extern const struct family family_aes, family_aes_block, family_aes_ccm, family_aes_cmac, family_aes_gcm,
 	family_aes_stream, family_aes_wrap, family_aes_xts, family_ec, family_ecdsa, family_hash, family_hmac,
-	family_kbkdf;
+	family_kbkdf, family_kdk;
 
 static const struct family *const families[] = {
 	&family_aes, &family_aes_gcm, &family_aes_ccm, &family_aes_block, &family_aes_stream,
 	&family_aes_wrap, &family_aes_cmac, &family_aes_xts,
 	&family_hmac, &family_hash,
-	&family_kbkdf,
+	&family_kbkdf, &family_kdk,
 	&family_ec, &family_ecdsa,
 };
 
