@@ -39,7 +39,9 @@ HSM_MUST_USE hsm_status partition_logout(struct partition *p);
 HSM_MUST_USE hsm_status partition_pin_set(struct partition *p, hsm_role role, hsm_in pin);
 
 /* Closing a partition drops its credentials, then calls session_forget and
- * object_forget. For hsm_close and zeroise, after hsm_root_close: */
+ * object_forget. The root closes those sealed under it; hsm_close and
+ * zeroising, after hsm_root_close, all others. */
+void partition_close_sealed(void);
 void partition_close_all(void);
 
 #endif
