@@ -7,30 +7,45 @@
 
 #define KBKDF_MAX 8192u                 /* bytes of one derivation */
 
-/* [i]r | label | 00 | context | [L]32, HMAC as the PRF. */
-static hsm_status
-block_make(const HMAC_CTX *keyed, hsm_in label, hsm_in context, uint32_t i, size_t counter_len, uint32_t bits, uint8_t *out)
+/* What the PRF reads for each block: label, then by our layout 00, context and
+ * [L]32 with the counter in front of all; by the caller's (raw) the counter
+ * after the label, and the context is all that follows. */
+struct layout { hsm_in label, context; bool raw; };
+
+static bool
+around_counter(HMAC_CTX *ctx, const struct layout *l, const uint8_t *counter, size_t counter_len, uint32_t bits)
 {
-	const uint8_t counter[4] = { (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i };
 	const uint8_t length[4] = { (uint8_t)(bits >> 24), (uint8_t)(bits >> 16), (uint8_t)(bits >> 8), (uint8_t)bits };
 	const uint8_t zero = 0;
+
+	if (l->raw)
+		return HMAC_Update(ctx, l->label.ptr, l->label.len)
+		    && HMAC_Update(ctx, counter, counter_len)
+		    && HMAC_Update(ctx, l->context.ptr, l->context.len);
+	return HMAC_Update(ctx, counter, counter_len)
+	    && HMAC_Update(ctx, l->label.ptr, l->label.len)
+	    && HMAC_Update(ctx, &zero, 1)
+	    && HMAC_Update(ctx, l->context.ptr, l->context.len)
+	    && HMAC_Update(ctx, length, sizeof length);
+}
+
+static hsm_status
+block_make(const HMAC_CTX *keyed, const struct layout *l, uint32_t i, size_t counter_len, uint32_t bits, uint8_t *out)
+{
+	const uint8_t counter[4] = { (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i };
 	HMAC_CTX ctx;
 	bool ok;
 
 	HMAC_CTX_init(&ctx);
 	ok = HMAC_CTX_copy_ex(&ctx, keyed)
-	     && HMAC_Update(&ctx, counter + 4 - counter_len, counter_len)
-	     && HMAC_Update(&ctx, label.ptr, label.len)
-	     && HMAC_Update(&ctx, &zero, 1)
-	     && HMAC_Update(&ctx, context.ptr, context.len)
-	     && HMAC_Update(&ctx, length, sizeof length)
+	     && around_counter(&ctx, l, counter + 4 - counter_len, counter_len, bits)
 	     && HMAC_Final(&ctx, out, NULL);
 	HMAC_CTX_cleanup(&ctx);
 	return ok ? HSM_OK : library_status(HSM_E_CRYPTO);
 }
 
 static hsm_status
-counter_mode(const HMAC_CTX *keyed, size_t prf_len, size_t counter_len, hsm_in label, hsm_in context, uint8_t *out, size_t out_len)
+counter_mode(const HMAC_CTX *keyed, size_t prf_len, size_t counter_len, const struct layout *l, uint8_t *out, size_t out_len)
 {
 	uint64_t blocks = (out_len + prf_len - 1) / prf_len;
 	uint8_t block[PRIMITIVE_HASH_MAX];
@@ -41,7 +56,7 @@ counter_mode(const HMAC_CTX *keyed, size_t prf_len, size_t counter_len, hsm_in l
 	for (uint32_t i = 1; i <= blocks && st == HSM_OK; i++) {
 		size_t at = (i - 1) * prf_len, n = out_len - at < prf_len ? out_len - at : prf_len;
 
-		if ((st = block_make(keyed, label, context, i, counter_len, (uint32_t)out_len * 8, block)) == HSM_OK)
+		if ((st = block_make(keyed, l, i, counter_len, (uint32_t)out_len * 8, block)) == HSM_OK)
 			memcpy(out + at, block, n);
 	}
 	bytes_wipe(block, sizeof block);
@@ -51,12 +66,13 @@ counter_mode(const HMAC_CTX *keyed, size_t prf_len, size_t counter_len, hsm_in l
 hsm_status
 primitive_kbkdf(hsm_in key, hsm_in label, hsm_in context, uint8_t *out, size_t out_len)
 {
+	const struct layout l = { label, context, false };
 	HMAC_CTX keyed;
 	hsm_status st;
 
 	HMAC_CTX_init(&keyed);
 	if (HMAC_Init_ex(&keyed, key.ptr, key.len, EVP_sha256(), NULL))
-		st = counter_mode(&keyed, 32, 4, label, context, out, out_len);
+		st = counter_mode(&keyed, 32, 4, &l, out, out_len);
 	else
 		st = library_status(HSM_E_CRYPTO);
 	HMAC_CTX_cleanup(&keyed);
@@ -69,6 +85,7 @@ kbkdf_derive(const struct key *key, const hsm_params *params, size_t want, struc
 	hsm_hash hash = params->hash == HSM_HASH_NONE ? HSM_SHA256 : params->hash;
 	size_t prf_len = primitive_hash_len(hash), len = derive_len(params, want, prf_len);
 	uint32_t counter_bits = params->counter_bits == 0 ? 32 : params->counter_bits;
+	const struct layout l = { params->label, params->data, (params->flags & HSM_PARAM_RAW) != 0 };
 	HMAC_CTX keyed;
 	hsm_status st;
 
@@ -79,7 +96,7 @@ kbkdf_derive(const struct key *key, const hsm_params *params, size_t want, struc
 	if ((st = hmac_keyed(key, hash, &keyed)) != HSM_OK)
 		return st;
 	if ((st = secret_alloc(out, len)) == HSM_OK
-	    && (st = counter_mode(&keyed, prf_len, counter_bits / 8, params->label, params->data, out->ptr, len)) != HSM_OK)
+	    && (st = counter_mode(&keyed, prf_len, counter_bits / 8, &l, out->ptr, len)) != HSM_OK)
 		secret_wipe(out);
 	HMAC_CTX_cleanup(&keyed);
 	return st;

@@ -102,6 +102,7 @@ typedef struct {
 #define HSM_PARAM_EXPAND       0x20u
 #define HSM_PARAM_COFACTOR     0x40u
 #define HSM_PARAM_PH           0x80u    /* EdDSA prehash variant */
+#define HSM_PARAM_RAW          0x100u   /* KBKDF: label | counter | data and nothing else, as the caller joined them */
 
 /* Mechanisms (CKM_ numbers). */
 enum {

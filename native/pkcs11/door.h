@@ -149,7 +149,14 @@ CK_RV attrs_number(const struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG *valu
 CK_RV params_from(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params);
 struct held { hsm_params params; uint8_t bytes[]; };
 CK_RV held_keep(const hsm_params *params, struct held **held);
-/* What a generation, unwrapping or derivation makes. */
-CK_RV spec_from(CK_MECHANISM_TYPE mech, const struct attrs *a, hsm_spec *spec);
+/* A second reading for SP 800-108, whose data contain the length of what is
+ * derived. *room: heap, what params then views. */
+CK_RV kbkdf_params(const CK_MECHANISM *mechanism, CK_ULONG bytes, hsm_params *params, uint8_t **room);
+
+/* ---- spec.c: what kind of key is asked for ------------------------------------ */
+
+CK_RV spec_generate(hsm_mech mech, const struct attrs *a, hsm_spec *spec);
+/* Of an unwrapped or derived key; param 0: as long as it comes. */
+CK_RV spec_made(const struct attrs *a, hsm_spec *spec);
 
 #endif
