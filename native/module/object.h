@@ -28,6 +28,8 @@ struct object;
 HSM_MUST_USE hsm_status object_acquire(struct session *s, hsm_key handle, uint32_t use, const struct mech *mech, struct object **o);
 void object_release(struct object *o);                    /* NULL is fine */
 const struct key *object_key(const struct object *o);
+/* Its canonical material, while on loan (a KDK's bytes, for seal.h). */
+const struct secret *object_material(const struct object *o);
 struct partition *object_partition(const struct object *o);
 hsm_binding object_binding(const struct object *o);       /* empty before it was sealed */
 
@@ -41,5 +43,43 @@ HSM_MUST_USE hsm_status object_adopt(struct session *s, struct partition *p, uin
 void object_forget(const struct partition *p);              /* NULL: all */
 /* The user logged out: private objects of the partition go. */
 void object_forget_private(const struct partition *p);
+
+/* ---- for this room ------------------------------------------------------- */
+
+struct facts;
+
+/* What a new object is made of. */
+struct object_plan {
+	struct session *session;
+	struct partition *part;                 /* on loan with the caller */
+	uint32_t klass;
+	hsm_spec spec;                          /* param 0: as the material says */
+	const struct facts_order *order;        /* or: */
+	const struct facts *from;               /* a copy of this record */
+	const hsm_attr *attrs;
+	size_t n;
+	struct secret *material;                /* taken over */
+	bool consistent;                        /* test a private key against itself first */
+	hsm_status inconsistent;                /* what that failure answers */
+};
+
+/* Make one; it is nobody's yet. object_publish gives out the handle,
+ * object_discard wipes it. */
+HSM_MUST_USE hsm_status object_make(const struct object_plan *plan, struct object **o);
+HSM_MUST_USE hsm_status object_publish(struct session *s, struct object *o, hsm_key *handle);
+void object_discard(struct object *o);                    /* NULL is fine */
+
+hsm_key object_handle(const struct object *o);
+const struct facts *object_facts(const struct object *o);
+bool object_strict(const struct object *o);
+bool object_lives(hsm_key handle);
+void object_end(hsm_key handle);                          /* unless it is gone, or kept at rest */
+uint64_t object_count(void);
+void object_fork(void);
+
+/* For walks. */
+uint32_t object_span(void);
+struct object *object_at(uint32_t slot);                  /* on loan; NULL: none */
+int64_t object_loans(const struct object *o);
 
 #endif

@@ -2,6 +2,8 @@
 #ifndef STRONGROOM_SESSION_H
 #define STRONGROOM_SESSION_H
 
+#include <stdbool.h>
+
 #include "hsm.h"
 #include "partition.h"
 
@@ -17,5 +19,24 @@ struct partition *session_partition(const struct session *s);  /* NULL for SERVI
 hsm_in session_account(const struct session *s);
 /* The partition is closed: its sessions end, those at work when they finish. */
 void session_forget(const struct partition *p);          /* NULL: all */
+
+/* ---- for this room ------------------------------------------------------- */
+
+struct operation;
+
+bool session_writable(const struct session *s);
+hsm_in session_principal(const struct session *s);
+/* Keep `key` until the session ends. HSM_E_MEMORY. */
+HSM_MUST_USE hsm_status session_own(struct session *s, hsm_key key);
+hsm_session session_handle(const struct session *s);
+
+/* The session's lock guards its operations. */
+void session_lock(struct session *s);
+void session_unlock(struct session *s);
+/* One a use; the slot is empty (NULL) until stream.c fills it. */
+struct operation **session_operation(struct session *s, uint32_t use);    /* NULL: no such use */
+
+uint64_t session_count(void);
+void session_fork(void);                /* in a forked child: forget all */
 
 #endif

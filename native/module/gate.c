@@ -1,0 +1,179 @@
+/* gate.c - see gate.h. Cheap first: an operation on a small message costs
+ * little more than its mechanism. */
+#include "gate.h"
+
+#include <stdatomic.h>
+
+#include "../base/arena.h"
+#include "../base/state.h"
+#include "../crypto/rng.h"
+#include "resident.h"
+
+#define HOT __attribute__((tls_model("initial-exec")))
+
+static _Thread_local bool here_inside HOT;      /* on an arena stack already */
+static _Thread_local bool here_testing HOT;     /* this thread runs the self-tests */
+static _Thread_local bool here_approved HOT;
+
+static _Atomic bool approved_only;
+
+/* ---- who is inside ------------------------------------------------------- */
+
+/* Counted per thread group, as loans are: no line is fought for. */
+#define ENTER_SHARDS 16u
+static struct { _Alignas(64) _Atomic int64_t n; } entered[ENTER_SHARDS];
+
+static unsigned
+enter_shard(void)
+{
+	static _Atomic unsigned turn;
+	static _Thread_local unsigned mine HOT;
+
+	if (mine == 0)
+		mine = 1 + atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed) % ENTER_SHARDS;
+	return mine - 1;
+}
+
+hsm_status
+gate_ready(void)
+{
+	if (arena_forked())
+		return HSM_E_STATE;
+	return state_operational();
+}
+
+hsm_status
+gate_enter(void)
+{
+	hsm_status st;
+
+	atomic_fetch_add(&entered[enter_shard()].n, 1);
+	if ((st = gate_ready()) != HSM_OK)
+		gate_leave();
+	return st;
+}
+
+void
+gate_leave(void)
+{
+	atomic_fetch_sub(&entered[enter_shard()].n, 1);
+}
+
+bool
+gate_empty(void)
+{
+	int64_t sum = 0;
+
+	for (unsigned i = 0; i < ENTER_SHARDS; i++)
+		sum += atomic_load(&entered[i].n);
+	return sum == 0;
+}
+
+void
+gate_forget(void)
+{
+	for (unsigned i = 0; i < ENTER_SHARDS; i++)
+		atomic_store(&entered[i].n, 0);
+	here_inside = here_testing = false;
+}
+
+/* ---- room ---------------------------------------------------------------- */
+
+/* Promise room, evicting keys that can be loaded again until it is there. */
+static hsm_status
+gate_hold(size_t heap, size_t keep)
+{
+	hsm_status st;
+
+	while ((st = arena_hold_keep(heap, keep)) == HSM_E_MEMORY && resident_evict(heap))
+		;
+	return st;
+}
+
+/* ---- the way in ---------------------------------------------------------- */
+
+struct passage { hsm_status (*call)(void *arg); void *arg; hsm_status st; };
+
+static void
+passage_run(void *arg)
+{
+	struct passage *p = arg;
+
+	p->st = p->call(p->arg);
+}
+
+hsm_status
+gate_run_keep(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t keep, size_t depth)
+{
+	struct passage p = { call, arg, HSM_OK };
+	hsm_status st;
+
+	if (here_inside)
+		return call(arg);
+	if (!here_testing && (st = gate_ready()) != HSM_OK)
+		return st;
+	if ((st = rng_prepare()) != HSM_OK)
+		return st;
+	if (heap != 0 && (st = gate_hold(heap, keep)) != HSM_OK)
+		return st;
+	here_inside = true;
+	st = arena_run(passage_run, &p, depth);
+	here_inside = false;
+	if (heap != 0)
+		arena_release();
+	return st == HSM_OK ? p.st : st;
+}
+
+hsm_status
+gate_run(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth)
+{
+	return gate_run_keep(call, arg, heap, 0, depth);
+}
+
+hsm_status
+gate_run_testing(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth)
+{
+	bool before = here_testing;
+	hsm_status st;
+
+	here_testing = true;
+	st = gate_run(call, arg, heap, depth);
+	here_testing = before;
+	return st;
+}
+
+/* ---- the indicator -------------------------------------------------------- */
+
+void
+gate_approved_only(bool only)
+{
+	atomic_store_explicit(&approved_only, only, memory_order_relaxed);
+}
+
+bool
+gate_is_approved_only(void)
+{
+	return atomic_load_explicit(&approved_only, memory_order_relaxed);
+}
+
+void
+gate_approved(bool approved)
+{
+	here_approved = approved;
+}
+
+bool
+hsm_approved(void)
+{
+	return here_approved;
+}
+
+hsm_status
+gate_indicate(const struct mech *mech, const struct key *key, uint32_t use, const hsm_params *params)
+{
+	here_approved = mech->approved != NULL ? mech->approved(key, use, params)
+	                                       : (mech->flags & MECH_APPROVED) != 0;
+	if (!here_approved && atomic_load_explicit(&approved_only, memory_order_relaxed))
+		return HSM_E_NOT_APPROVED;
+	return HSM_OK;
+}

@@ -1,0 +1,135 @@
+/* rules.c - PKCS#11 v3.2, sections 4.2 to 4.14, as a table. Sorted by type;
+ * an attribute that means different things in different classes has a row for
+ * each. */
+#include "rules.h"
+
+#include <stddef.h>
+
+#include "../mech/mech.h"
+#include "attrs.h"
+
+#define DATA   (1u << HSM_CLASS_DATA)
+#define CERT   (1u << HSM_CLASS_CERTIFICATE)
+#define PUB    (1u << HSM_CLASS_PUBLIC)
+#define PRIV   (1u << HSM_CLASS_PRIVATE)
+#define SEC    (1u << HSM_CLASS_SECRET)
+#define DOMAIN (1u << HSM_CLASS_DOMAIN_PARAMETERS)
+#define PAIR   (PUB | PRIV)
+#define HIDDEN (PRIV | SEC)
+#define KEYS   (PUB | PRIV | SEC)
+#define ALL    (DATA | CERT | KEYS | DOMAIN)
+
+#define MAKE WHEN_MAKE
+#define SET  (WHEN_MAKE | WHEN_SET | WHEN_COPY)
+#define COPY (WHEN_MAKE | WHEN_COPY)
+#define UP   (SET | WHEN_UP)
+#define DOWN (SET | WHEN_DOWN)
+
+static const struct rule rules[] = {
+	{ HSM_ATTR_CLASS,              RULE_OWN,    MAKE, ALL, 0 },
+	{ HSM_ATTR_TOKEN,              RULE_FLAG,   COPY, ALL, FACT_TOKEN },
+	{ HSM_ATTR_PRIVATE,            RULE_FLAG,   COPY | WHEN_UP, ALL, FACT_PRIVATE },
+	{ HSM_ATTR_LABEL,              RULE_BYTES,  SET,  ALL, 0 },
+	{ HSM_ATTR_UNIQUE_ID,          RULE_BYTES,  0,    ALL, 0 },
+	{ HSM_ATTR_APPLICATION,        RULE_BYTES,  SET,  DATA, 0 },
+	{ HSM_ATTR_VALUE,              RULE_BYTES,  WHEN_CREATE, CERT, 0 },
+	{ HSM_ATTR_VALUE,              RULE_KEY,    WHEN_CREATE, PUB | DATA, 0 },
+	{ HSM_ATTR_VALUE,              RULE_SECRET, WHEN_CREATE, HIDDEN, 0 },
+	{ HSM_ATTR_OBJECT_ID,          RULE_BYTES,  SET,  DATA, 0 },
+	{ HSM_ATTR_CERTIFICATE_TYPE,   RULE_NUMBER, MAKE, CERT, 0 },
+	{ HSM_ATTR_ISSUER,             RULE_BYTES,  SET,  CERT, 0 },
+	{ HSM_ATTR_SERIAL_NUMBER,      RULE_BYTES,  SET,  CERT, 0 },
+	{ HSM_ATTR_AC_ISSUER,          RULE_BYTES,  SET,  CERT, 0 },
+	{ HSM_ATTR_OWNER,              RULE_BYTES,  MAKE, CERT, 0 },
+	{ HSM_ATTR_ATTR_TYPES,         RULE_BYTES,  SET,  CERT, 0 },
+	{ HSM_ATTR_TRUSTED,            RULE_FLAG,   SET | WHEN_OFFICER, CERT | PUB | SEC, FACT_TRUSTED },
+	{ HSM_ATTR_CERTIFICATE_CATEGORY, RULE_NUMBER, MAKE, CERT, 0 },
+	{ HSM_ATTR_JAVA_DOMAIN,        RULE_NUMBER, MAKE, CERT, 0 },
+	{ HSM_ATTR_URL,                RULE_BYTES,  MAKE, CERT, 0 },
+	{ HSM_ATTR_SUBJECT_KEY_HASH,   RULE_BYTES,  MAKE, CERT, 0 },
+	{ HSM_ATTR_ISSUER_KEY_HASH,    RULE_BYTES,  MAKE, CERT, 0 },
+	{ HSM_ATTR_NAME_HASH,          RULE_NUMBER, MAKE, CERT, 0 },
+	{ HSM_ATTR_CHECK_VALUE,        RULE_BYTES,  WHEN_CREATE, CERT, 0 },
+	{ HSM_ATTR_CHECK_VALUE,        RULE_KEY,    WHEN_CREATE, SEC, 0 },
+	{ HSM_ATTR_KEY_TYPE,           RULE_OWN,    MAKE, KEYS | DOMAIN, 0 },
+	{ HSM_ATTR_SUBJECT,            RULE_BYTES,  SET,  CERT | PAIR, 0 },
+	{ HSM_ATTR_ID,                 RULE_BYTES,  SET,  CERT | KEYS, 0 },
+	{ HSM_ATTR_SENSITIVE,          RULE_FLAG,   UP,   HIDDEN, FACT_SENSITIVE },
+	{ HSM_ATTR_ENCRYPT,            RULE_USE,    SET,  PUB | SEC, MECH_ENCRYPT },
+	{ HSM_ATTR_DECRYPT,            RULE_USE,    SET,  HIDDEN, MECH_DECRYPT },
+	{ HSM_ATTR_WRAP,               RULE_USE,    SET,  PUB | SEC, MECH_WRAP },
+	{ HSM_ATTR_UNWRAP,             RULE_USE,    SET,  HIDDEN, MECH_UNWRAP },
+	{ HSM_ATTR_SIGN,               RULE_USE,    SET,  HIDDEN, MECH_SIGN },
+	{ HSM_ATTR_SIGN_RECOVER,       RULE_USE,    SET,  PRIV, MECH_RECOVER },
+	{ HSM_ATTR_VERIFY,             RULE_USE,    SET,  PUB | SEC, MECH_VERIFY },
+	{ HSM_ATTR_VERIFY_RECOVER,     RULE_USE,    SET,  PUB, MECH_RECOVER },
+	{ HSM_ATTR_DERIVE,             RULE_USE,    SET,  KEYS, MECH_DERIVE },
+	{ HSM_ATTR_START_DATE,         RULE_DATE,   SET,  CERT | KEYS, 0 },
+	{ HSM_ATTR_END_DATE,           RULE_DATE,   SET,  CERT | KEYS, 0 },
+	{ HSM_ATTR_MODULUS,            RULE_KEY,    WHEN_CREATE, PAIR, 0 },
+	{ HSM_ATTR_MODULUS_BITS,       RULE_KEY,    WHEN_CREATE, PAIR, 0 },
+	{ HSM_ATTR_PUBLIC_EXPONENT,    RULE_KEY,    WHEN_CREATE, PAIR, 0 },
+	{ HSM_ATTR_PRIVATE_EXPONENT,   RULE_SECRET, WHEN_CREATE, PRIV, 0 },
+	{ HSM_ATTR_PRIME_1,            RULE_SECRET, WHEN_CREATE, PRIV, 0 },
+	{ HSM_ATTR_PRIME_2,            RULE_SECRET, WHEN_CREATE, PRIV, 0 },
+	{ HSM_ATTR_EXPONENT_1,         RULE_SECRET, WHEN_CREATE, PRIV, 0 },
+	{ HSM_ATTR_EXPONENT_2,         RULE_SECRET, WHEN_CREATE, PRIV, 0 },
+	{ HSM_ATTR_COEFFICIENT,        RULE_SECRET, WHEN_CREATE, PRIV, 0 },
+	{ HSM_ATTR_PUBLIC_KEY_INFO,    RULE_BYTES,  MAKE, CERT, 0 },
+	{ HSM_ATTR_PUBLIC_KEY_INFO,    RULE_KEY,    WHEN_CREATE, PAIR, 0 },
+	{ HSM_ATTR_PRIME,              RULE_BYTES,  MAKE, DOMAIN, 0 },
+	{ HSM_ATTR_SUBPRIME,           RULE_BYTES,  MAKE, DOMAIN, 0 },
+	{ HSM_ATTR_BASE,               RULE_BYTES,  MAKE, DOMAIN, 0 },
+	{ HSM_ATTR_PRIME_BITS,         RULE_NUMBER, MAKE, DOMAIN, 0 },
+	{ HSM_ATTR_SUBPRIME_BITS,      RULE_NUMBER, MAKE, DOMAIN, 0 },
+	{ HSM_ATTR_VALUE_LEN,          RULE_KEY,    WHEN_CREATE, SEC, 0 },
+	{ HSM_ATTR_EXTRACTABLE,        RULE_FLAG,   DOWN, HIDDEN, FACT_EXTRACTABLE },
+	{ HSM_ATTR_LOCAL,              RULE_FLAG,   0,    KEYS | DOMAIN, FACT_LOCAL },
+	{ HSM_ATTR_NEVER_EXTRACTABLE,  RULE_FLAG,   0,    HIDDEN, FACT_NEVER_EXTRACTABLE },
+	{ HSM_ATTR_ALWAYS_SENSITIVE,   RULE_FLAG,   0,    HIDDEN, FACT_ALWAYS_SENSITIVE },
+	{ HSM_ATTR_KEY_GEN_MECHANISM,  RULE_OWN,    0,    KEYS, 0 },
+	{ HSM_ATTR_MODIFIABLE,         RULE_FLAG,   COPY, ALL, FACT_MODIFIABLE },
+	{ HSM_ATTR_COPYABLE,           RULE_FLAG,   DOWN, ALL, FACT_COPYABLE },
+	{ HSM_ATTR_DESTROYABLE,        RULE_FLAG,   COPY, ALL, FACT_DESTROYABLE },
+	{ HSM_ATTR_EC_PARAMS,          RULE_KEY,    WHEN_CREATE, PAIR, 0 },
+	{ HSM_ATTR_EC_PARAMS,          RULE_BYTES,  MAKE, DOMAIN, 0 },
+	{ HSM_ATTR_EC_POINT,           RULE_KEY,    WHEN_CREATE, PAIR, 0 },
+	{ HSM_ATTR_ALWAYS_AUTHENTICATE, RULE_FLAG,  COPY | WHEN_UP, PRIV, FACT_ALWAYS_ASKS },
+	{ HSM_ATTR_WRAP_WITH_TRUSTED,  RULE_FLAG,   UP,   HIDDEN, FACT_WRAP_WITH_TRUSTED },
+	{ HSM_ATTR_PARAMETER_SET,      RULE_KEY,    WHEN_CREATE, PAIR, 0 },
+	{ HSM_ATTR_ENCAPSULATE_TEMPLATE, RULE_TEMPLATE, MAKE, PUB, 0 },
+	{ HSM_ATTR_DECAPSULATE_TEMPLATE, RULE_TEMPLATE, MAKE, PRIV, 0 },
+	{ HSM_ATTR_ENCAPSULATE,        RULE_USE,    SET,  PUB, MECH_ENCAP },
+	{ HSM_ATTR_DECAPSULATE,        RULE_USE,    SET,  PRIV, MECH_DECAP },
+	{ HSM_ATTR_SEED,               RULE_SECRET, WHEN_CREATE, PRIV, 0 },
+	{ HSM_ATTR_WRAP_TEMPLATE,      RULE_TEMPLATE, MAKE, PUB | SEC, 0 },
+	{ HSM_ATTR_UNWRAP_TEMPLATE,    RULE_TEMPLATE, MAKE, HIDDEN, 0 },
+	{ HSM_ATTR_DERIVE_TEMPLATE,    RULE_TEMPLATE, MAKE, HIDDEN, 0 },
+	{ HSM_ATTR_ALLOWED_MECHANISMS, RULE_MECHS,  MAKE, KEYS, 0 },
+	{ HSM_ATTR_SHARED_WITH,        RULE_BYTES,  SET,  KEYS, 0 },
+	{ HSM_ATTR_REVEAL,             RULE_FLAG,   MAKE, PRIV | PUB, FACT_REVEAL },
+	{ HSM_ATTR_APPROVED,           RULE_OWN,    0,    KEYS, 0 },
+};
+
+#define RULES (sizeof rules / sizeof *rules)
+
+const struct rule *
+rule_find(uint32_t type, uint32_t klass)
+{
+	size_t low = 0, high = RULES;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (rules[middle].type < type)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (klass > HSM_CLASS_DOMAIN_PARAMETERS)
+		return NULL;
+	for (; low < RULES && rules[low].type == type; low++)
+		if ((rules[low].classes & 1u << klass) != 0)
+			return &rules[low];
+	return NULL;
+}

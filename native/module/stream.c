@@ -1,0 +1,501 @@
+/* stream.c - operations of many parts.
+ *
+ * hsm_begin takes the key's loan and keeps it in the session: what follows
+ * touches nothing that other threads touch. The row's stream is begun with the
+ * first part, so that hsm_once costs what one call costs. An operation ends
+ * with its result or its failure; a question for the size, and room that was
+ * too small, leave it as it was. */
+#include "stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/arena.h"
+#include "../crypto/rng.h"
+#include "attrs.h"
+#include "loan.h"
+
+#define ROOM 192u                       /* parameters that need no allocation */
+#define GATHER_MAX (1u << 20)           /* bytes kept for rows without streams */
+#define IV_LEN 12u
+
+struct operation {
+	bool active, started, waiting;
+	bool approved;
+	uint32_t use;
+	const struct mech *mech;
+	struct object *object;          /* on loan; NULL: a digest */
+	hsm_params params;              /* its ranges lie in room or spill */
+	uint8_t *spill;
+	struct stream stream;
+	bool streaming;
+	struct secret gathered;         /* rows without stream slots */
+	size_t gathered_len;
+	uint8_t iv[IV_LEN];             /* made when the operation began */
+	uint8_t room[ROOM];
+};
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static void
+operation_end(struct operation *op)
+{
+	if (!op->active)
+		return;
+	if (op->streaming)
+		op->mech->end(&op->stream);
+	secret_wipe(&op->gathered);
+	object_release(op->object);
+	free(op->spill);
+	op->active = op->started = op->waiting = op->streaming = false;
+	op->object = NULL;
+	op->spill = NULL;
+	op->gathered_len = 0;
+}
+
+void
+operation_free(struct operation *op)
+{
+	if (op != NULL)
+		operation_end(op);
+	free(op);
+}
+
+/* The ranges of params, copied behind each other. */
+static hsm_status
+params_keep(struct operation *op, const hsm_params *from)
+{
+	hsm_in *const ranges[] = { &op->params.iv, &op->params.aad, &op->params.label, &op->params.salt, &op->params.peer, &op->params.data };
+	uint8_t *at = op->room;
+	size_t len = 0;
+
+	op->params = *from;
+	for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+		if (ranges[i]->len > SIZE_MAX - len)
+			return HSM_E_PARAM;
+		len += ranges[i]->len;
+	}
+	if (len > ROOM && (at = op->spill = malloc(len)) == NULL)
+		return HSM_E_MEMORY;
+	for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+		if (ranges[i]->len == 0)
+			continue;
+		memcpy(at, ranges[i]->ptr, ranges[i]->len);
+		ranges[i]->ptr = at;
+		at += ranges[i]->len;
+	}
+	return HSM_OK;
+}
+
+static hsm_status
+iv_draw(void *arg)
+{
+	return rng_nonce(arg, IV_LEN);
+}
+
+/* An iv that the caller wants to know is made when the operation begins: the
+ * place to write it to need not outlive this call. */
+static hsm_status
+params_iv(struct operation *op)
+{
+	hsm_out *out = op->params.iv_out;
+	hsm_status st;
+
+	if (op->params.tag_out != NULL)
+		return HSM_E_PARAM;
+	op->params.iv_out = NULL;
+	if (out == NULL || (op->params.flags & HSM_PARAM_IV_MADE) == 0)
+		return HSM_OK;
+	if (op->use != MECH_ENCRYPT || op->params.iv.len != 0 || out->ptr == NULL)
+		return HSM_E_PARAM;
+	if ((st = out_need(out, IV_LEN)) != HSM_OK)
+		return st;
+	if ((st = gate_run(iv_draw, op->iv, 0, 2048)) != HSM_OK)
+		return st;
+	op->params.iv = (hsm_in){ op->iv, IV_LEN };
+	memcpy(out->ptr, op->iv, IV_LEN);
+	op->params.flags &= ~HSM_PARAM_IV_MADE;
+	return HSM_OK;
+}
+
+static hsm_status
+operation_begin(struct session *s, struct operation *op, uint32_t use, hsm_key key, const struct mech *mech, const hsm_params *params)
+{
+	hsm_status st;
+
+	op->use = use;
+	op->mech = mech;
+	op->object = NULL;
+	op->spill = NULL;
+	if (use == MECH_DIGEST) {
+		if (key != 0 || (mech->flags & MECH_DIGEST) == 0)
+			return HSM_E_MECH;
+	} else {
+		if ((st = object_acquire(s, key, use, mech, &op->object)) != HSM_OK)
+			return st;
+		op->waiting = (object_facts(op->object)->flags & FACT_ALWAYS_ASKS) != 0;
+	}
+	op->active = true;
+	if ((st = gate_indicate(mech, use == MECH_DIGEST ? NULL : object_key(op->object), use, params)) != HSM_OK)
+		return st;
+	op->approved = hsm_approved();
+	if ((st = params_keep(op, params)) != HSM_OK)
+		return st;
+	return params_iv(op);
+}
+
+/* The session, locked, with the operation of this use. */
+static hsm_status
+operation_take(hsm_session session, uint32_t use, struct session **s, struct operation **op)
+{
+	struct operation **slot;
+	hsm_status st;
+
+	*op = NULL;
+	if ((st = session_acquire(session, s)) != HSM_OK)
+		return st;
+	session_lock(*s);
+	if ((slot = session_operation(*s, use)) == NULL)
+		return HSM_E_ARGS;
+	if (*slot == NULL || !(*slot)->active)
+		return HSM_E_OP_INACTIVE;
+	*op = *slot;
+	return HSM_OK;
+}
+
+static void
+operation_give(struct session *s)
+{
+	if (s == NULL)
+		return;
+	session_unlock(s);
+	session_release(s);
+}
+
+hsm_status
+hsm_begin(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const hsm_params *params)
+{
+	const struct mech *row = mech_find(mech);
+	struct operation **slot;
+	struct session *s;
+	hsm_status st;
+
+	if ((st = session_acquire(session, &s)) != HSM_OK)
+		return st;
+	session_lock(s);
+	if ((slot = session_operation(s, use)) == NULL) {
+		st = HSM_E_ARGS;
+		goto out;
+	}
+	if (*slot == NULL && (*slot = calloc(1, sizeof **slot)) == NULL) {
+		st = HSM_E_MEMORY;
+		goto out;
+	}
+	if ((*slot)->active)
+		st = HSM_E_OP_ACTIVE;
+	else if (row == NULL)
+		st = HSM_E_MECH;
+	else if ((st = operation_begin(s, *slot, use, key, row, params != NULL ? params : &params_none)) != HSM_OK)
+		operation_end(*slot);
+out:
+	operation_give(s);
+	return st;
+}
+
+/* ---- steps ---------------------------------------------------------------------------------- */
+
+struct step { struct operation *op; hsm_in in, sig; hsm_out *out; };
+
+static hsm_status
+step_once(void *arg)
+{
+	const struct step *x = arg;
+	const struct operation *op = x->op;
+	const struct mech *m = op->mech;
+	const struct key *key = op->object != NULL ? object_key(op->object) : NULL;
+
+	switch (op->use) {
+	case MECH_ENCRYPT:
+		return m->seal == NULL ? HSM_E_MECH : m->seal(key, &op->params, x->in, x->out);
+	case MECH_DECRYPT:
+		return m->open == NULL ? HSM_E_MECH : m->open(key, &op->params, x->in, x->out);
+	case MECH_SIGN:
+		return m->sign == NULL ? HSM_E_MECH : m->sign(key, &op->params, x->in, x->out);
+	case MECH_VERIFY:
+		return m->verify == NULL ? HSM_E_MECH : m->verify(key, &op->params, x->in, x->sig);
+	case MECH_RECOVER:
+		return m->recover == NULL ? HSM_E_MECH : m->recover(key, &op->params, x->in, x->out);
+	default:
+		return m->digest == NULL ? HSM_E_MECH : m->digest(&op->params, x->in, x->out);
+	}
+}
+
+static hsm_status
+step_begin(void *arg)
+{
+	struct step *x = arg;
+	struct operation *op = x->op;
+	hsm_status st;
+
+	op->stream = (struct stream){ .mech = op->mech, .key = op->object != NULL ? object_key(op->object) : NULL,
+		.use = op->use, .params = op->params };
+	if ((st = op->mech->begin(&op->stream)) == HSM_OK)
+		op->streaming = true;
+	return st;
+}
+
+static hsm_status
+step_update(void *arg)
+{
+	struct step *x = arg;
+	hsm_status st;
+
+	if (!x->op->streaming && (st = step_begin(x)) != HSM_OK)
+		return st;
+	return x->op->mech->update(&x->op->stream, x->in, x->out);
+}
+
+static hsm_status
+step_final(void *arg)
+{
+	struct step *x = arg;
+	hsm_status st;
+
+	if (!x->op->streaming && (st = step_begin(x)) != HSM_OK)
+		return st;
+	return x->op->mech->final(&x->op->stream, x->sig, x->out);
+}
+
+static hsm_status
+step_run(struct step *x, hsm_status (*step)(void *arg))
+{
+	gate_approved(x->op->approved);
+	return gate_run(step, x, x->op->mech->heap, x->op->mech->depth);
+}
+
+static bool
+row_streams(const struct mech *m)
+{
+	return m->begin != NULL && m->update != NULL && m->final != NULL;
+}
+
+/* Rows that only know whole messages: keep the parts, in the arena. */
+static hsm_status
+gather(struct operation *op, hsm_in in)
+{
+	struct secret more;
+	size_t cap = op->gathered.len;
+	hsm_status st;
+
+	if (in.len > GATHER_MAX - op->gathered_len)
+		return HSM_E_DATA_LEN;
+	if (op->gathered_len + in.len > cap) {
+		for (cap = cap == 0 ? 256 : cap; cap < op->gathered_len + in.len;)
+			cap *= 2;
+		if ((st = secret_alloc(&more, cap)) != HSM_OK)
+			return st;
+		if (op->gathered_len != 0)
+			memcpy(more.ptr, op->gathered.ptr, op->gathered_len);
+		secret_wipe(&op->gathered);
+		secret_move(&op->gathered, &more);
+	}
+	if (in.len != 0)
+		memcpy(op->gathered.ptr + op->gathered_len, in.ptr, in.len);
+	op->gathered_len += in.len;
+	return HSM_OK;
+}
+
+struct gathering { struct operation *op; hsm_in in; };
+
+static hsm_status
+step_gather(void *arg)
+{
+	struct gathering *g = arg;
+
+	return gather(g->op, g->in);
+}
+
+/* ---- the face --------------------------------------------------------------------------------- */
+
+/* Did this answer leave the operation as it was? */
+static bool
+stays(hsm_status st, const hsm_out *out)
+{
+	return st == HSM_E_BUFFER || (st == HSM_OK && out != NULL && out->ptr == NULL);
+}
+
+static hsm_status
+settle(hsm_status st, hsm_out *out)
+{
+	return out != NULL ? out_settle(out, st) : st;
+}
+
+hsm_status
+hsm_once(hsm_session session, uint32_t use, hsm_in in, hsm_in sig, hsm_out *out)
+{
+	struct session *s = NULL;
+	struct step x = { .in = in, .sig = sig, .out = out };
+	hsm_status st;
+
+	if ((st = operation_take(session, use, &s, &x.op)) != HSM_OK)
+		goto out;
+	if (x.op->started) {
+		st = HSM_E_OP_ACTIVE;
+		goto out;
+	}
+	if (x.op->waiting) {
+		st = HSM_E_NOT_LOGGED_IN;
+		goto out;
+	}
+	st = out == NULL && use != MECH_VERIFY ? HSM_E_ARGS : step_run(&x, step_once);
+	if (!stays(st, use == MECH_VERIFY ? NULL : out))
+		operation_end(x.op);
+out:
+	operation_give(s);
+	return settle(st, out);
+}
+
+hsm_status
+hsm_update(hsm_session session, uint32_t use, hsm_in in, hsm_out *out)
+{
+	struct session *s = NULL;
+	hsm_out nothing = { NULL, 0, 0 };
+	struct step x = { .in = in, .out = out != NULL ? out : &nothing };
+	bool gives = use == MECH_ENCRYPT || use == MECH_DECRYPT, asks;
+	hsm_status st;
+
+	if ((st = operation_take(session, use, &s, &x.op)) != HSM_OK)
+		goto out;
+	if (x.op->waiting) {
+		st = HSM_E_NOT_LOGGED_IN;
+		goto out;
+	}
+	if (row_streams(x.op->mech)) {
+		st = step_run(&x, step_update);
+	} else {
+		x.out->len = 0;
+		st = gate_run(step_gather, &(struct gathering){ x.op, in }, 2 * in.len + 1024, 4096);
+	}
+	asks = gives && row_streams(x.op->mech) && stays(st, x.out);
+	if (st != HSM_OK && !asks)
+		operation_end(x.op);
+	else if (!asks)
+		x.op->started = true;
+out:
+	operation_give(s);
+	return settle(st, out);
+}
+
+hsm_status
+hsm_final(hsm_session session, uint32_t use, hsm_in sig, hsm_out *out)
+{
+	struct session *s = NULL;
+	struct step x = { .sig = sig, .out = out };
+	hsm_status st;
+
+	if ((st = operation_take(session, use, &s, &x.op)) != HSM_OK)
+		goto out;
+	if (x.op->waiting) {
+		st = HSM_E_NOT_LOGGED_IN;
+		goto out;
+	}
+	x.in = (hsm_in){ x.op->gathered.ptr, x.op->gathered_len };
+	if (out == NULL && use != MECH_VERIFY)
+		st = HSM_E_ARGS;
+	else
+		st = step_run(&x, row_streams(x.op->mech) ? step_final : step_once);
+	if (!stays(st, use == MECH_VERIFY ? NULL : out))
+		operation_end(x.op);
+out:
+	operation_give(s);
+	return settle(st, out);
+}
+
+/* C_DigestKey: only of keys that may leave anyway. */
+hsm_status
+hsm_update_key(hsm_session session, hsm_key key)
+{
+	struct session *s = NULL;
+	struct object *o = NULL;
+	hsm_out nothing = { NULL, 0, 0 };
+	struct step x = { .out = &nothing };
+	hsm_status st;
+
+	if ((st = operation_take(session, MECH_DIGEST, &s, &x.op)) != HSM_OK)
+		goto out;
+	if (session_role(s) == HSM_ROLE_SERVICE || session_role(s) == HSM_ROLE_CALLER)
+		st = HSM_E_ROLE;
+	else if ((st = object_acquire(s, key, USE_SEAL, NULL, &o)) == HSM_OK) {
+		if (object_facts(o)->klass != HSM_CLASS_SECRET)
+			st = HSM_E_KEY_TYPE;
+		else if ((object_facts(o)->flags & FACT_EXTRACTABLE) == 0 || object_strict(o) || !row_streams(x.op->mech))
+			st = HSM_E_POLICY;
+	}
+	if (st == HSM_OK) {
+		x.in = secret_in(object_material(o));
+		st = step_run(&x, step_update);
+		x.op->started = true;
+	}
+	if (st != HSM_OK)
+		operation_end(x.op);
+out:
+	object_release(o);
+	operation_give(s);
+	return st;
+}
+
+hsm_status
+hsm_cancel(hsm_session session, uint32_t use)
+{
+	struct session *s = NULL;
+	struct operation *op;
+	hsm_status st;
+
+	if ((st = operation_take(session, use, &s, &op)) == HSM_OK)
+		operation_end(op);
+	operation_give(s);
+	return st;
+}
+
+/* ---- for session.c ------------------------------------------------------------------------------ */
+
+static const uint32_t uses[] = { MECH_ENCRYPT, MECH_DECRYPT, MECH_SIGN, MECH_VERIFY, MECH_DIGEST, MECH_RECOVER };
+
+#define EACH_OPERATION(s, op) \
+	for (size_t i_ = 0; i_ < sizeof uses / sizeof *uses; i_++) \
+		if (((op) = *session_operation((s), uses[i_])) != NULL && (op)->active)
+
+bool
+operation_waiting(struct session *s)
+{
+	struct operation *op;
+	bool waiting = false;
+
+	session_lock(s);
+	EACH_OPERATION(s, op)
+		waiting = waiting || op->waiting;
+	session_unlock(s);
+	return waiting;
+}
+
+void
+operation_arm(struct session *s)
+{
+	struct operation *op;
+
+	session_lock(s);
+	EACH_OPERATION(s, op)
+		op->waiting = false;
+	session_unlock(s);
+}
+
+void
+operation_cancel_all(struct session *s)
+{
+	struct operation *op;
+
+	session_lock(s);
+	EACH_OPERATION(s, op)
+		operation_end(op);
+	session_unlock(s);
+}
