@@ -168,6 +168,12 @@ hsm_approved(void)
 	return here_approved;
 }
 
+void
+hsm_approved_carry(bool approved)
+{
+	here_approved = approved;
+}
+
 hsm_status
 gate_indicate(const struct mech *mech, const struct key *key, uint32_t use, const hsm_params *params)
 {
