@@ -1,0 +1,64 @@
+/** The running server's admin socket, from the outside: JSON over HTTP over a unix socket in HOME. */
+import { request } from 'node:http';
+import { adminSocketPath } from '../server/admin.ts';
+import { CommandError, exitCode } from './output.ts';
+
+export class AdminClient {
+  readonly #path: string;
+
+  constructor(home: string) {
+    this.#path = adminSocketPath(home);
+  }
+
+  /** The answer's bytes: an answer may carry a secret, so whoever prints it passes it on unparsed. */
+  async bytes(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Buffer> {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    return await new Promise((done, fail) => {
+      const headers = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+      const call = request({ socketPath: this.#path, method, path, headers }, (answer) => {
+        const parts: Buffer[] = [];
+        answer.on('data', (part: Buffer) => parts.push(part));
+        answer.on('error', fail);
+        answer.on('end', () => {
+          const bytes = Buffer.concat(parts);
+          for (const part of parts) part.fill(0);
+          const status = answer.statusCode ?? 500;
+          if (status < 300) done(bytes);
+          else fail(refusal(status, bytes.toString('utf8')));
+        });
+      });
+      call.on('error', () => { fail(new CommandError(exitCode.unreachable, `no server answers at ${this.#path}`, 'start one with: npm start')); });
+      call.end(text);
+    });
+  }
+
+  async get<T>(path: string): Promise<T> {
+    return JSON.parse((await this.bytes('GET', path)).toString('utf8')) as T;
+  }
+
+  async post<T>(path: string, body: unknown): Promise<T> {
+    return JSON.parse((await this.bytes('POST', path, body)).toString('utf8')) as T;
+  }
+}
+
+const codes: Readonly<Record<number, number>> = {
+  400: exitCode.usage,
+  403: exitCode.denied,
+  404: exitCode.notFound,
+  409: exitCode.wrongState,
+  503: exitCode.wrongState,
+};
+
+function refusal(status: number, text: string): CommandError {
+  return new CommandError(codes[status] ?? exitCode.failure, messageOf(text) ?? `the server answered ${status}`);
+}
+
+function messageOf(text: string): string | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === 'object' && parsed !== null && 'message' in parsed && typeof parsed.message === 'string') return parsed.message;
+  } catch {
+    // not JSON: the text itself is the message
+  }
+  return text.trim() === '' ? undefined : text.trim();
+}
