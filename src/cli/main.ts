@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { addAccountCommands } from './account.ts';
 import { addAuditCommands } from './audit.ts';
+import { addBenchCommand } from './bench.ts';
 import { addDoctorCommands } from './doctor.ts';
 import { addKeyCommands } from './key.ts';
 import { addServeCommand } from './serve.ts';
@@ -28,6 +29,7 @@ addAccountCommands(program);
 addKeyCommands(program);
 addAuditCommands(program);
 addDoctorCommands(program);
+addBenchCommand(program);
 
 try {
   await program.parseAsync();
