@@ -1,73 +1,78 @@
-/** The trail's end, and what comes behind it, oldest first. */
+/** The trail's end, and what comes behind it, oldest first; a page says where the next begins. */
 import type { AuditRow, Store } from '../store/store.ts';
 
-export interface TailOptions {
-  /** How many events that are there already. */
-  readonly last: number;
-  /** Goes on with what comes, until the signal. */
-  readonly follow?: { readonly signal: AbortSignal; readonly everyMs?: number };
-  /** Only this account's events. */
-  readonly account?: string;
+export interface TailPage {
+  readonly rows: readonly AuditRow[];
+  /** Opaque: give it to {@link eventsAfter}. */
+  readonly next: string;
 }
 
-const pageLinks = 500;
+/** Shard and the number that comes next in it. */
+type Places = Readonly<Record<string, number>>;
 
-export async function* tail(store: Store, options: TailOptions): AsyncGenerator<AuditRow> {
-  const places = new Map<string, number>();
-  const shown: AuditRow[] = [];
+const pageLinks = 500;
+const mostEvents = 10_000;
+
+export async function lastEvents(store: Store, count: number, account?: string): Promise<TailPage> {
+  const places: Record<string, number> = {};
+  const found: AuditRow[] = [];
+  const wanted = Math.min(count, mostEvents);
   for (const shard of await store.shards()) {
-    const seq = (await store.head(shard))?.seq ?? 0;
-    shown.push(...(await before(store, shard, seq, options)));
-    places.set(shard, seq + 1);
+    const top = (await store.head(shard))?.seq ?? 0;
+    places[shard] = top + 1;
+    found.push(...(await before(store, shard, top, wanted, account)));
   }
-  shown.sort((a, b) => a.timeMs - b.timeMs || a.seq - b.seq);
-  yield* options.last === 0 ? [] : shown.slice(-options.last);
-  while (options.follow !== undefined && !options.follow.signal.aborted) {
-    for (const shard of await store.shards()) yield* onward(store, shard, places, options);
-    await sleep(options.follow.everyMs ?? 200, options.follow.signal);
+  return { rows: wanted === 0 ? [] : inTime(found).slice(-wanted), next: cursorOf(places) };
+}
+
+/** At most about {@link pageLinks} events a shard: an empty page is the end for now. undefined: not a cursor of ours. */
+export async function eventsAfter(store: Store, cursor: string, account?: string): Promise<TailPage | undefined> {
+  const known = placesOf(cursor);
+  if (known === undefined) return undefined;
+  const places: Record<string, number> = { ...known };
+  const found: AuditRow[] = [];
+  for (const shard of await store.shards()) {
+    const from = known[shard] ?? 1;
+    const { rows, next } = await store.chain(shard, from, pageLinks);
+    found.push(...rows.filter((row) => row.seq >= from && isOf(row, account)));
+    const last = rows[rows.length - 1];
+    places[shard] = next ?? (last === undefined ? from : Math.max(from, last.seq + 1));
   }
+  return { rows: inTime(found), next: cursorOf(places) };
 }
 
 /** The last events of a chain that are wanted, reading backwards page by page. */
-async function before(store: Store, shard: string, top: number, options: TailOptions): Promise<AuditRow[]> {
-  const wanted: AuditRow[] = [];
+async function before(store: Store, shard: string, top: number, wanted: number, account: string | undefined): Promise<AuditRow[]> {
+  let found: AuditRow[] = [];
   let end = top;
-  while (end > 0 && wanted.length < options.last) {
+  while (end > 0 && found.length < wanted) {
     const from = Math.max(1, end - pageLinks + 1);
     const last = end;
     const { rows } = await store.chain(shard, from, pageLinks);
-    wanted.unshift(...rows.filter((row) => row.seq <= last && isOf(row, options.account)));
+    found = [...rows.filter((row) => row.seq >= from && row.seq <= last && isOf(row, account)), ...found];
     end = from - 1;
   }
-  return wanted;
+  return found;
 }
 
-async function* onward(store: Store, shard: string, places: Map<string, number>, options: TailOptions): AsyncGenerator<AuditRow> {
-  let from = places.get(shard) ?? 1;
-  for (;;) {
-    const { rows, next } = await store.chain(shard, from, pageLinks);
-    for (const row of rows) {
-      if (row.seq < from) continue;
-      from = row.seq + 1;
-      if (isOf(row, options.account)) yield row;
-    }
-    places.set(shard, from);
-    if (next === undefined) return;
-  }
+function inTime(rows: AuditRow[]): AuditRow[] {
+  return rows.sort((a, b) => a.timeMs - b.timeMs || a.seq - b.seq);
 }
 
 function isOf(row: AuditRow, account: string | undefined): boolean {
   return account === undefined || row.body.includes(`"recipientAccountId":"${account}"`);
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', stop);
-      done();
-    };
-    const timer = setTimeout(stop, ms);
-    signal.addEventListener('abort', stop);
-  });
+function cursorOf(places: Places): string {
+  return Buffer.from(JSON.stringify(places), 'utf8').toString('base64url');
+}
+
+function placesOf(cursor: string): Places | undefined {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
+    return Object.values(parsed).every((seq) => Number.isSafeInteger(seq) && seq > 0) ? (parsed as Places) : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,0 +1,139 @@
+/**
+ * From an access key's id to its handle in the core. Handles are kept while their records do not change;
+ * a key that was made inactive, or an account that was suspended, stops with the next request.
+ */
+import { HsmError } from '../hsm/core.ts';
+import type { Core, KeyHandle, SessionHandle } from '../hsm/core.ts';
+import type { AccountRecord, CredentialRecord } from '../iam/records.ts';
+import type { Caller } from '../kms/operation.ts';
+import type { Row, Store } from '../store/store.ts';
+import type { Accounts } from './accounts.ts';
+import { canonicalRequest, checkScope } from './sigv4.ts';
+import type { Claim, Place, WireRequest } from './sigv4.ts';
+import { refusals } from './refusals.ts';
+
+export interface Credential {
+  readonly key: KeyHandle;
+  /** The caller it makes, but for the session. */
+  readonly identity: Omit<Caller, 'session'>;
+}
+
+/** Temporary credentials: their access key and token together name a handle. */
+export interface TokenSource {
+  /** undefined: not one of ours; throws a Refusal for one that has expired. */
+  open(accessKeyId: string, token: string): Promise<Credential | undefined>;
+}
+
+interface Held extends Credential {
+  readonly row: Row<CredentialRecord>;
+  readonly account: Row<AccountRecord>;
+}
+
+const held = 10_000;
+
+export class Credentials {
+  readonly #core: Core;
+  readonly #store: Store;
+  readonly #accounts: Accounts;
+  readonly #service: SessionHandle;
+  readonly #tokens: TokenSource | undefined;
+  readonly #held = new Map<string, Held>();
+
+  constructor(core: Core, store: Store, accounts: Accounts, service: SessionHandle, tokens?: TokenSource) {
+    this.#core = core;
+    this.#store = store;
+    this.#accounts = accounts;
+    this.#service = service;
+    this.#tokens = tokens;
+  }
+
+  /** Who sent this. Throws a Refusal; the session of the caller is the taker's to close. */
+  async authenticate(request: WireRequest, body: Buffer, claim: Claim, place: Place, nowMs: number): Promise<Caller> {
+    checkScope(claim, place, nowMs);
+    const credential = await this.find(claim);
+    if (credential === undefined) throw refusals.unknownKey();
+    return { ...credential.identity, session: this.#verify(credential.key, request, body, claim) };
+  }
+
+  async find(claim: Pick<Claim, 'accessKeyId' | 'token'>): Promise<Credential | undefined> {
+    if (claim.token !== undefined) return await this.#tokens?.open(claim.accessKeyId, claim.token);
+    return this.#fresh(claim.accessKeyId) ?? (await this.#load(claim.accessKeyId));
+  }
+
+  /** Whose trail a request belongs in whose signature did not hold. */
+  async accountOf(accessKeyId: string): Promise<string | undefined> {
+    if (!isKeyId(accessKeyId)) return undefined;
+    return (this.#store.peek('credential', accessKeyId) ?? (await this.#store.get('credential', accessKeyId)))?.account;
+  }
+
+  #verify(key: KeyHandle, request: WireRequest, body: Buffer, claim: Claim): SessionHandle {
+    const { payloadHash } = claim;
+    try {
+      return this.#core.verifySigV4(key, {
+        date: claim.date, region: claim.region, service: claim.service, timestamp: claim.timestamp,
+        canonical: Buffer.from(canonicalRequest(request, claim), 'latin1'),
+        ...(payloadHash === undefined ? {} : { payloadHash }),
+        body, signature: claim.signature, nowMs: this.#store.now(),
+      });
+    } catch (error) {
+      if (!(error instanceof HsmError)) throw error;
+      if (error.code === 'HSM_E_SIGNATURE' || error.code === 'HSM_E_DATA') throw refusals.mismatch();
+      if (error.code === 'HSM_E_EXPIRED') throw refusals.expired();
+      throw error;
+    }
+  }
+
+  /** The store gives the same object while a record does not change. */
+  #fresh(id: string): Credential | undefined {
+    const known = this.#held.get(id);
+    if (known === undefined) return undefined;
+    return this.#store.peek('credential', id) === known.row && this.#store.peek('account', known.row.account) === known.account ? known : undefined;
+  }
+
+  async #load(id: string): Promise<Credential | undefined> {
+    if (!isKeyId(id)) return undefined;
+    const row = await this.#store.get<CredentialRecord>('credential', id);
+    const account = row === undefined ? undefined : await this.#store.get<AccountRecord>('account', row.account);
+    if (row?.sealed === undefined || account === undefined || row.body.status !== 'Active' || account.body.status !== 'Active') {
+      this.#drop(id);
+      return undefined;
+    }
+    const known = this.#held.get(id);
+    // The same record, read again: the handle is still good.
+    if (known?.row.version === row.version && known.row.createdMs === row.createdMs) return this.#hold(id, { ...known, row, account });
+    const partition = await this.#accounts.partition(row.account);
+    if (partition === undefined) return undefined;
+    this.#drop(id);
+    const key = this.#core.openCredential(this.#service, partition, id, row.sealed);
+    return this.#hold(id, { key, row, account, identity: identityOf(row) });
+  }
+
+  #hold(id: string, credential: Held): Credential {
+    this.#held.delete(id);
+    this.#held.set(id, credential);
+    if (this.#held.size > held) {
+      const [oldest] = this.#held.keys();
+      if (oldest !== undefined) this.#drop(oldest);
+    }
+    return credential;
+  }
+
+  #drop(id: string): void {
+    const known = this.#held.get(id);
+    if (known === undefined) return;
+    this.#held.delete(id);
+    this.#core.closeCredential(this.#service, known.key);
+  }
+}
+
+function identityOf(row: Row<CredentialRecord>): Omit<Caller, 'session'> {
+  const { body } = row;
+  const identity = { account: row.account, arn: body.principal, principalId: body.principalId, accessKeyId: row.id, tags: body.tags ?? {} };
+  return Object.freeze(body.userName === undefined ? identity : { ...identity, userName: body.userName });
+}
+
+/** Nothing else is looked up. */
+function isKeyId(id: string): boolean {
+  return /^\w{1,128}$/.test(id);
+}
+

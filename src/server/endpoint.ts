@@ -1,0 +1,253 @@
+/**
+ * One request from its bytes to its answer's bytes, without a socket: which service is meant, who asks,
+ * what they say; then the service. What fails before a service has it is written into the trail here.
+ */
+import type { Recorder } from '../audit/recorder.ts';
+import { HsmError } from '../hsm/core.ts';
+import type { Core } from '../hsm/core.ts';
+import { AwsError } from '../kms/operation.ts';
+import type { Caller, ServiceAnswer, ServiceRequest } from '../kms/operation.ts';
+import { StoreError } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
+import type { Credentials } from './credentials.ts';
+import * as json11 from './json11.ts';
+import type { Body } from './json11.ts';
+import type { Metrics } from './metrics.ts';
+import * as query from './query.ts';
+import type { ActionAnswer, Form, QueryService } from './query.ts';
+import { Refusal, refusals } from './refusals.ts';
+import type { Protocol } from './refusals.ts';
+import { readClaim } from './sigv4.ts';
+import type { Claim, WireRequest } from './sigv4.ts';
+
+/** A service that speaks AWS JSON 1.1. It writes the trail of the requests it is given. */
+export interface JsonService {
+  /** What X-Amz-Target has before its last dot. */
+  readonly targets: readonly string[];
+  /** In the credential's scope, e.g. `kms`. */
+  readonly scope: string;
+  /** e.g. `kms.amazonaws.com`. */
+  readonly source: string;
+  /** Paths of the members that are base64; undefined: no such operation. */
+  blobsOf(operation: string): readonly string[] | undefined;
+  handle(request: ServiceRequest): Promise<ServiceAnswer>;
+}
+
+export interface EndpointOptions {
+  readonly core: Core;
+  readonly store: Store;
+  readonly recorder: Recorder;
+  readonly credentials: Credentials;
+  readonly metrics: Metrics;
+  readonly services: readonly JsonService[];
+  readonly queryServices: readonly QueryService[];
+  /** Served Regions; the first is the default. */
+  readonly regions: readonly string[];
+  /** In whose trail requests go that name nobody. */
+  readonly account: string;
+  /** How far a signature's time may be off, by service; default five minutes. */
+  readonly skewMs?: Readonly<Record<string, number>>;
+  /** The time that signatures are measured by: the world's, whatever the service's own clock says. */
+  readonly wallClock?: () => number;
+  /** Told of what should not happen. */
+  readonly report?: (error: unknown) => void;
+}
+
+/** A whole request. */
+export interface Exchange extends WireRequest {
+  readonly body: Buffer;
+  readonly requestId: string;
+  readonly sourceIp: string;
+  readonly secure: boolean;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly type: string;
+  readonly body: Body;
+}
+
+const defaultSkewMs = 5 * 60_000;
+
+/** What is known of a request so far, for the trail and the counters. */
+interface Known {
+  protocol: Protocol;
+  source: string;
+  scope: string;
+  operation: string;
+  namespace: string;
+  claim: Claim | undefined;
+  caller: Caller | undefined;
+}
+
+export class Endpoint {
+  readonly #options: EndpointOptions;
+  readonly #byTarget = new Map<string, JsonService>();
+  readonly #regions: ReadonlySet<string>;
+  readonly #wallClock: () => number;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.#regions = new Set(options.regions);
+    this.#wallClock = options.wallClock ?? Date.now;
+    for (const service of options.services) for (const target of service.targets) this.#byTarget.set(target, service);
+  }
+
+  /** Never rejects. Wipes `exchange.body`. */
+  async answer(exchange: Exchange): Promise<Reply> {
+    const start = performance.now();
+    const known: Known = { protocol: 'json', source: 'kms.amazonaws.com', scope: 'kms', operation: '', namespace: '', claim: undefined, caller: undefined };
+    let outcome = 'ok';
+    try {
+      const target = exchange.headers['x-amz-target'];
+      if (typeof target !== 'string') return await this.#query(exchange, known);
+      const answer = await this.#json(exchange, known, target);
+      if (answer.ok) return { status: 200, type: json11.contentType, body: json11.renderJson(this.#options.core, answer.body) };
+      outcome = answer.error.code;
+      return this.#error(exchange, known, answer.error);
+    } catch (error) {
+      const refused = await this.#refused(exchange, known, error);
+      outcome = refused.code;
+      return this.#error(exchange, known, refused);
+    } finally {
+      exchange.body.fill(0);
+      this.#dismiss(known.caller);
+      this.#options.metrics.count(known.scope, known.operation, outcome, (performance.now() - start) / 1000);
+    }
+  }
+
+  #dismiss(caller: Caller | undefined): void {
+    if (caller === undefined) return;
+    try {
+      this.#options.core.closeSession(caller.session);
+    } catch (error) {
+      // Zeroised while we worked: the session went with everything else.
+      this.#options.report?.(error);
+    }
+  }
+
+  /** An error before there is a request to answer: too large, not HTTP. */
+  refuse(refusal: Refusal): Reply {
+    const error = refusal.in('json');
+    return { status: error.status, type: json11.contentType, body: json11.renderError(error) };
+  }
+
+  async #json(exchange: Exchange, known: Known, target: string): Promise<ServiceAnswer> {
+    const dot = target.lastIndexOf('.');
+    const service = this.#byTarget.get(target.slice(0, dot));
+    const operation = target.slice(dot + 1);
+    if (service !== undefined) ({ source: known.source, scope: known.scope } = service);
+    const names = service?.blobsOf(operation);
+    // Only a name from a table is counted or written down.
+    if (names !== undefined) known.operation = operation;
+    const { caller, region } = await this.#authenticate(exchange, known);
+    if (service === undefined || names === undefined) throw refusals.noOperation();
+    const { input, blobs, release } = json11.readJson(this.#options.core, exchange.body, names);
+    try {
+      return await service.handle({
+        operation, caller, region, requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange),
+        secureTransport: exchange.secure, input, blobs,
+      });
+    } finally {
+      release();
+    }
+  }
+
+  async #query(exchange: Exchange, known: Known): Promise<Reply> {
+    const form = formOf(exchange);
+    const action = form?.get('Action');
+    if (form === undefined || action === undefined) {
+      await this.#authenticate(exchange, known);
+      throw refusals.noOperation();
+    }
+    known.protocol = 'query';
+    const service = this.#queryService(exchange, form);
+    ({ source: known.source, scope: known.scope, namespace: known.namespace } = service);
+    const run = service.actions.get(action);
+    if (run !== undefined) known.operation = action;
+    const { caller, region } = await this.#authenticate(exchange, known);
+    if (run === undefined) throw refusals.noAction(action.slice(0, 128), service.version);
+    const did = await run.run({ caller, form, region, requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange) });
+    await this.#record(exchange, known, run.readOnly, did, undefined);
+    return { status: 200, type: query.contentType, body: query.renderResult(service, action, did.result, exchange.requestId) };
+  }
+
+  /** By its API version; else by the scope that signed. */
+  #queryService(exchange: Exchange, form: Form): QueryService {
+    const services = this.#options.queryServices;
+    const version = form.get('Version');
+    const named = services.find((service) => service.version === version);
+    const signed = exchange.headers['authorization'];
+    const found = named ?? services.find((service) => typeof signed === 'string' && signed.includes(`/${service.scope}/aws4_request`)) ?? services[0];
+    if (found === undefined) throw refusals.noOperation();
+    return found;
+  }
+
+  async #authenticate(exchange: Exchange, known: Known): Promise<{ readonly caller: Caller; readonly region: string }> {
+    const claim = readClaim(exchange);
+    known.claim = claim;
+    const place = { service: known.scope, regions: this.#regions, skewMs: this.#options.skewMs?.[known.scope] ?? defaultSkewMs };
+    const caller = await this.#options.credentials.authenticate(exchange, exchange.body, claim, place, this.#wallClock());
+    known.caller = caller;
+    return { caller, region: claim.region };
+  }
+
+  /** Turns a failure into the error that leaves, and writes it down. */
+  async #refused(exchange: Exchange, known: Known, thrown: unknown): Promise<AwsError> {
+    const error = this.#errorOf(known, thrown);
+    try {
+      await this.#record(exchange, known, true, {}, error);
+      return error;
+    } catch (failure) {
+      this.#options.report?.(failure);
+      return (isSealed(failure) ? refusals.sealed() : refusals.internal()).in(known.protocol);
+    }
+  }
+
+  #errorOf(known: Known, thrown: unknown): AwsError {
+    if (thrown instanceof AwsError) return thrown;
+    if (thrown instanceof Refusal) return thrown.in(known.protocol);
+    if (isSealed(thrown)) return refusals.sealed().in(known.protocol);
+    this.#options.report?.(thrown);
+    return refusals.internal().in(known.protocol);
+  }
+
+  async #record(exchange: Exchange, known: Known, readOnly: boolean, did: ActionAnswer, error: AwsError | undefined): Promise<void> {
+    const { recorder, credentials, regions } = this.#options;
+    const { caller, claim } = known;
+    const claimed = claim?.accessKeyId.slice(0, 128);
+    const account = caller?.account ?? (claimed === undefined ? undefined : await credentials.accountOf(claimed));
+    await recorder.record({
+      source: known.source, name: known.operation === '' ? 'UnknownOperation' : known.operation, readOnly,
+      region: claim !== undefined && this.#regions.has(claim.region) ? claim.region : (regions[0] ?? ''),
+      requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange),
+      actor: caller ?? { claimedAccessKeyId: claimed, account },
+      recipients: [account ?? this.#options.account],
+      request: did.request, response: did.response,
+      ...(error === undefined ? {} : { error: { code: error.code, message: error.sentence?.slice(0, 512) } }),
+    }).durable;
+  }
+
+  #error(exchange: Exchange, known: Known, error: AwsError): Reply {
+    if (known.protocol === 'json') return { status: error.status, type: json11.contentType, body: json11.renderError(error) };
+    return { status: error.status, type: query.contentType, body: query.renderError(known.namespace, error, exchange.requestId) };
+  }
+}
+
+/** undefined: neither a form nor a query. */
+function formOf(exchange: Exchange): Form | undefined {
+  const type = exchange.headers['content-type'];
+  if (exchange.method === 'POST' && typeof type === 'string' && type.includes('x-www-form-urlencoded')) return query.readForm(exchange.body.toString('latin1'));
+  const mark = exchange.url.indexOf('?');
+  return mark < 0 ? undefined : query.readForm(exchange.url.slice(mark + 1));
+}
+
+function userAgentOf(exchange: Exchange): string {
+  const agent = exchange.headers['user-agent'];
+  return typeof agent === 'string' ? agent.slice(0, 512) : '';
+}
+
+/** The module is not operational, or holds no root key. */
+function isSealed(error: unknown): boolean {
+  return error instanceof HsmError ? ['HSM_E_STATE', 'HSM_E_SELF_TEST', 'HSM_E_ROOT'].includes(error.code) : error instanceof StoreError && error.code === 'Closed';
+}

@@ -1,0 +1,103 @@
+/** The server put together: what it needs, what it opens, how it stops. */
+import type { Recorder } from '../audit/recorder.ts';
+import type { Core, SessionHandle } from '../hsm/core.ts';
+import type { Store } from '../store/store.ts';
+import { Accounts } from './accounts.ts';
+import { AdminDoor } from './admin.ts';
+import type { AdminRoute } from './admin.ts';
+import { adminRoutes } from './admin-routes.ts';
+import { CloudTrail } from './cloudtrail.ts';
+import type { Authorise } from './cloudtrail.ts';
+import { Credentials } from './credentials.ts';
+import type { TokenSource } from './credentials.ts';
+import { Endpoint } from './endpoint.ts';
+import type { JsonService } from './endpoint.ts';
+import { healthOf } from './health.ts';
+import type { Health } from './health.ts';
+import { HttpDoor } from './http.ts';
+import type { Mount } from './http.ts';
+import { Metrics } from './metrics.ts';
+import type { QueryService } from './query.ts';
+import { sts } from './sts.ts';
+
+export interface ServerOptions {
+  readonly core: Core;
+  readonly store: Store;
+  readonly recorder: Recorder;
+  /** The service's own session. */
+  readonly session: SessionHandle;
+  readonly accounts: Accounts;
+  /** The KMS, and whoever else speaks AWS JSON. */
+  readonly services: readonly JsonService[];
+  /** Beside STS. */
+  readonly queryServices?: readonly QueryService[];
+  readonly tokens?: TokenSource;
+  /** May this caller look events up? Default: yes, its own account's. */
+  readonly authorise?: Authorise;
+  readonly home: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Served Regions; the first is the default. */
+  readonly regions: readonly string[];
+  /** The first account: in whose trail requests go that name nobody. */
+  readonly account: string;
+  readonly adminRoutes?: readonly AdminRoute[];
+  readonly mounts?: readonly Mount[];
+  readonly skewMs?: Readonly<Record<string, number>>;
+  readonly bodyLimit?: number;
+  /** The time that signatures are measured by. */
+  readonly wallClock?: () => number;
+  readonly report?: (error: unknown) => void;
+}
+
+export interface RunningServer {
+  /** e.g. `http://127.0.0.1:4766`. */
+  readonly url: string;
+  readonly metrics: Metrics;
+  /** Stops taking requests, lets those under way finish. The store and the core stay open. */
+  close(): Promise<void>;
+}
+
+export async function createServer(options: ServerOptions): Promise<RunningServer> {
+  const { core, store, recorder, session, accounts, report } = options;
+  const metrics = new Metrics();
+  metrics.gauge('strongroom_arena_bytes_used', 'Secret memory in use.', () => core.describe().arenaUsed);
+  metrics.gauge('strongroom_arena_bytes', 'Secret memory reserved.', () => core.describe().arenaSize);
+  metrics.gauge('strongroom_core_sessions', 'Sessions open in the core.', () => core.describe().sessions);
+  metrics.gauge('strongroom_core_objects_loaded', 'Keys in secret memory now.', () => core.describe().loaded);
+  const health = (): Health => healthOf(core, http.stopping);
+  const endpoint = new Endpoint({
+    core, store, recorder, metrics,
+    credentials: new Credentials(core, store, accounts, session, options.tokens),
+    services: [...options.services, new CloudTrail(store, recorder, options.authorise ?? (() => undefined))],
+    queryServices: [sts, ...(options.queryServices ?? [])],
+    regions: options.regions,
+    account: options.account,
+    ...(options.skewMs === undefined ? {} : { skewMs: options.skewMs }),
+    ...(options.wallClock === undefined ? {} : { wallClock: options.wallClock }),
+    ...(report === undefined ? {} : { report }),
+  });
+  const http: HttpDoor = new HttpDoor({
+    endpoint, metrics, health,
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    ...(options.mounts === undefined ? {} : { mounts: options.mounts }),
+    ...(options.bodyLimit === undefined ? {} : { bodyLimit: options.bodyLimit }),
+  });
+  const closeKey = (key: Parameters<Core['closeCredential']>[1]): void => { core.closeCredential(session, key); };
+  const admin = new AdminDoor(core, [...adminRoutes({ core, store, accounts, closeKey, health }), ...(options.adminRoutes ?? [])], report);
+  const url = await http.listen(options.host, options.port);
+  try {
+    await admin.listen(options.home);
+  } catch (error) {
+    await http.close();
+    throw error;
+  }
+  return {
+    url,
+    metrics,
+    close: async () => {
+      await Promise.all([http.close(), admin.close()]);
+    },
+  };
+}
