@@ -22,7 +22,7 @@ uint64_t credential_expires(const struct credential *c);                    /* m
 HSM_MUST_USE hsm_status credential_signing_key(struct credential *c, const hsm_sigv4 *request, struct hkey *key, bool *fresh);
 void credential_remember(struct credential *c, const hsm_sigv4 *request, const struct hkey *key);
 
-/* The partition is closed: its access keys go. */
+/* The partition is closed: its access keys go. NULL: all. */
 void credential_forget(const struct partition *p);
 
 #endif

@@ -200,6 +200,7 @@ partition_close_sealed(void)
 void
 partition_close_all(void)
 {
+	credential_forget(NULL);
 	partition_close_some(false);
 }
 

@@ -20,7 +20,7 @@
 #include "gate.h"
 #include "partition.h"
 #include "seal.h"
-#include "slot.h"
+#include "unseal.h"
 
 #define VERSION 1u
 #define NAME_LEN (4u + 1 + 1 + ROOT_ID_LEN + 4)
@@ -135,11 +135,11 @@ struct slot_view { hsm_in params, sealed; uint8_t kind; };
 
 /* What a slot is sealed to: the fixed fields, its kind, its params. */
 static hsm_in
-slot_context(hsm_in name, uint8_t kind, hsm_in params, uint8_t room[NAME_LEN + 1 + 2 + SLOT_PARAMS_MAX])
+slot_context(hsm_in name, uint8_t kind, hsm_in params, uint8_t room[NAME_LEN + 1 + 2 + UNSEAL_PARAMS_MAX])
 {
 	struct writer w;
 
-	writer_init(&w, room, NAME_LEN + 1 + 2 + SLOT_PARAMS_MAX);
+	writer_init(&w, room, NAME_LEN + 1 + 2 + UNSEAL_PARAMS_MAX);
 	writer_put(&w, name.ptr, name.len);
 	writer_u8(&w, kind);
 	writer_block16(&w, params);
@@ -193,18 +193,18 @@ slots_read(struct reader *in, uint8_t wanted, struct slot_view *found)
 
 /* ---- making --------------------------------------------------------------- */
 
-struct create { hsm_mode mode; const struct slot_kind *kind; const char *path; hsm_out *header; };
+struct create { hsm_mode mode; const struct unseal_kind *kind; const char *path; hsm_out *header; };
 
 static size_t
-header_len(const struct slot_kind *kind)
+header_len(const struct unseal_kind *kind)
 {
 	return NAME_LEN + 1 + (1 + 2 + kind->params_len + 2 + SEALED_KEY) + MAC_LEN;
 }
 
 static hsm_status
-header_write(const struct root *r, const struct slot_kind *kind, hsm_in params, const struct secret *slot_key, hsm_out *header)
+header_write(const struct root *r, const struct unseal_kind *kind, hsm_in params, const struct secret *slot_key, hsm_out *header)
 {
-	uint8_t room[NAME_LEN + 1 + 2 + SLOT_PARAMS_MAX], sealed[SEALED_KEY];
+	uint8_t room[NAME_LEN + 1 + 2 + UNSEAL_PARAMS_MAX], sealed[SEALED_KEY];
 	hsm_out out = { sealed, sizeof sealed, 0 };
 	struct writer w;
 	hsm_in context;
@@ -227,7 +227,7 @@ static hsm_status
 create(void *arg)
 {
 	struct create *c = arg;
-	uint8_t params[SLOT_PARAMS_MAX] = { 0 };
+	uint8_t params[UNSEAL_PARAMS_MAX] = { 0 };
 	struct secret slot_key = SECRET_NONE;
 	struct root r = { .generation = 1, .mode = c->mode, .unseal = c->kind->name };
 	bool made = false;
@@ -258,7 +258,7 @@ out:
 hsm_status
 hsm_root_create(hsm_mode mode, hsm_unseal how, const char *path, hsm_out *header)
 {
-	struct create c = { .mode = mode, .kind = slot_kind_find(how), .path = path, .header = header };
+	struct create c = { .mode = mode, .kind = unseal_kind_find(how), .path = path, .header = header };
 	struct root_info now;
 	hsm_status st;
 
@@ -282,12 +282,12 @@ out:
 
 /* ---- opening -------------------------------------------------------------- */
 
-struct open { hsm_in header; const struct slot_kind *kind; const char *path; };
+struct open { hsm_in header; const struct unseal_kind *kind; const char *path; };
 
 static hsm_status
 unseal(const struct open *o, const struct slot_view *slot, struct root *r)
 {
-	uint8_t room[NAME_LEN + 1 + 2 + SLOT_PARAMS_MAX], mac[MAC_LEN];
+	uint8_t room[NAME_LEN + 1 + 2 + UNSEAL_PARAMS_MAX], mac[MAC_LEN];
 	const hsm_in covered = { o->header.ptr, o->header.len - MAC_LEN };
 	struct secret slot_key = SECRET_NONE;
 	hsm_in context;
@@ -339,7 +339,7 @@ out:
 hsm_status
 hsm_root_open(hsm_in header, hsm_unseal how, const char *path)
 {
-	struct open o = { .header = header, .kind = slot_kind_find(how), .path = path };
+	struct open o = { .header = header, .kind = unseal_kind_find(how), .path = path };
 
 	if (o.kind == NULL || path == NULL)
 		return HSM_E_ARGS;

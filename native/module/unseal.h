@@ -1,18 +1,18 @@
-/* slot.h - an unseal slot: one way to get at the root key.
+/* unseal.h - an unseal slot: one way to get at the root key.
  *
  * A kind knows where its 32-byte slot key comes from and what it must remember
  * in the header (params). A new way to unseal (shares, another token, another
- * KMS) adds a kind to the table in slot.c and nothing elsewhere. */
-#ifndef STRONGROOM_SLOT_H
-#define STRONGROOM_SLOT_H
+ * KMS) adds a kind to the table in unseal.c and nothing elsewhere. */
+#ifndef STRONGROOM_UNSEAL_H
+#define STRONGROOM_UNSEAL_H
 
 #include "../base/secret.h"
 #include "root.h"
 
-#define SLOT_KEY_LEN 32u
-#define SLOT_PARAMS_MAX 64u
+#define UNSEAL_KEY_LEN 32u
+#define UNSEAL_PARAMS_MAX 64u
 
-struct slot_kind {
+struct unseal_kind {
 	uint8_t number;                 /* in the header */
 	hsm_unseal how;
 	const char *name;
@@ -27,6 +27,6 @@ struct slot_kind {
 	void (*undo)(const char *path);
 };
 
-const struct slot_kind *slot_kind_find(hsm_unseal how);         /* NULL: no such */
+const struct unseal_kind *unseal_kind_find(hsm_unseal how);         /* NULL: no such */
 
 #endif

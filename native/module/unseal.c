@@ -1,4 +1,4 @@
-#include "slot.h"
+#include "unseal.h"
 
 #include <string.h>
 #include <time.h>
@@ -11,7 +11,7 @@
 /* ---- key file: "strongroom keyfile 1\n" | root id 16 | slot key 32 -------- */
 
 #define KEYFILE_TITLE "strongroom keyfile 1\n"
-#define KEYFILE_LEN (sizeof KEYFILE_TITLE - 1 + ROOT_ID_LEN + SLOT_KEY_LEN)
+#define KEYFILE_LEN (sizeof KEYFILE_TITLE - 1 + ROOT_ID_LEN + UNSEAL_KEY_LEN)
 
 static hsm_status
 keyfile_make(const char *path, const uint8_t root_id[ROOT_ID_LEN], uint8_t *params, struct secret *key)
@@ -21,7 +21,7 @@ keyfile_make(const char *path, const uint8_t root_id[ROOT_ID_LEN], uint8_t *para
 	hsm_status st;
 
 	(void)params;
-	if ((st = secret_alloc(key, SLOT_KEY_LEN)) != HSM_OK)
+	if ((st = secret_alloc(key, UNSEAL_KEY_LEN)) != HSM_OK)
 		goto out;
 	if ((st = secret_alloc(&file, KEYFILE_LEN)) != HSM_OK)
 		goto out;
@@ -52,12 +52,12 @@ keyfile_find(const char *path, const uint8_t root_id[ROOT_ID_LEN], hsm_in params
 	title = reader_take(&r, sizeof KEYFILE_TITLE - 1);
 	id = reader_take(&r, ROOT_ID_LEN);
 	st = HSM_E_FORMAT;
-	if (reader_left(&r) != SLOT_KEY_LEN || memcmp(title.ptr, KEYFILE_TITLE, title.len) != 0)
+	if (reader_left(&r) != UNSEAL_KEY_LEN || memcmp(title.ptr, KEYFILE_TITLE, title.len) != 0)
 		goto out;
 	st = HSM_E_ROOT;
 	if (memcmp(id.ptr, root_id, ROOT_ID_LEN) != 0)
 		goto out;
-	st = secret_copy(key, reader_take(&r, SLOT_KEY_LEN));
+	st = secret_copy(key, reader_take(&r, UNSEAL_KEY_LEN));
 out:
 	secret_wipe(&file);
 	return st == HSM_E_DATA_LEN ? HSM_E_FORMAT : st;
@@ -90,7 +90,7 @@ cpu_ns(void)
 static hsm_status
 stretch(hsm_in passphrase, hsm_in salt, uint32_t iterations, struct secret *key)
 {
-	hsm_status st = secret_alloc(key, SLOT_KEY_LEN);
+	hsm_status st = secret_alloc(key, UNSEAL_KEY_LEN);
 
 	if (st == HSM_OK)
 		st = primitive_pbkdf2(HSM_SHA512, passphrase, salt, iterations, key->ptr, key->len);
@@ -175,17 +175,17 @@ passphrase_find(const char *path, const uint8_t root_id[ROOT_ID_LEN], hsm_in par
 
 /* -------------------------------------------------------------------------- */
 
-static const struct slot_kind kinds[] = {
+static const struct unseal_kind kinds[] = {
 	{ .number = 1, .how = HSM_UNSEAL_KEYFILE, .name = "keyfile", .params_len = 0, .wrong = HSM_E_INTEGRITY,
 	  .make = keyfile_make, .find = keyfile_find, .undo = keyfile_undo },
 	{ .number = 2, .how = HSM_UNSEAL_PASSPHRASE, .name = "passphrase", .params_len = 4 + SALT_LEN, .wrong = HSM_E_PIN,
 	  .make = passphrase_make, .find = passphrase_find },
 };
 
-_Static_assert(4 + SALT_LEN <= SLOT_PARAMS_MAX, "params fit their room");
+_Static_assert(4 + SALT_LEN <= UNSEAL_PARAMS_MAX, "params fit their room");
 
-const struct slot_kind *
-slot_kind_find(hsm_unseal how)
+const struct unseal_kind *
+unseal_kind_find(hsm_unseal how)
 {
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		if (kinds[i].how == how)
