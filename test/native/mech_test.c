@@ -207,7 +207,7 @@ static void
 kbkdf(void **state)
 {
 	const struct mech *row = mech_find(HSM_SP800_108_COUNTER);
-	struct key key = key_of(HSM_KEY_KDK, PART_SECRET, hex(GCM_KEY));
+	struct key key = key_of(HSM_KEY_GENERIC, PART_SECRET, hex(GCM_KEY));
 	hsm_params p = { .label = text("label"), .data = text("context"), .spec = { HSM_KEY_AES, 256 } };
 	const hsm_in parts[] = { hex("00000001"), text("label"), hex("00"), text("context"), hex("00000100") };
 	struct secret made = SECRET_NONE;
