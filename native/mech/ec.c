@@ -91,6 +91,16 @@ ec_params_write(uint32_t curve, hsm_out *out)
 	return st;
 }
 
+bool
+ec_curve_named(hsm_in spki)
+{
+	CBS cbs, info, algorithm, oid;
+
+	CBS_init(&cbs, spki.ptr, spki.len);
+	return CBS_get_asn1(&cbs, &info, CBS_ASN1_SEQUENCE) && CBS_get_asn1(&info, &algorithm, CBS_ASN1_SEQUENCE)
+	       && CBS_get_asn1(&algorithm, &oid, CBS_ASN1_OBJECT) && CBS_peek_asn1_tag(&algorithm, CBS_ASN1_OBJECT);
+}
+
 /* ---- the kind --------------------------------------------------------------- */
 
 static hsm_status
@@ -127,6 +137,8 @@ ec_load(struct key *key, hsm_in material)
 		return st;
 	if ((e->ec = EVP_PKEY_get0_EC_KEY(e->pkey)) == NULL)
 		return library_status(HSM_E_KEY_TYPE);
+	if (key->part == PART_PUBLIC && !ec_curve_named(material))
+		return HSM_E_CURVE;
 	e->group = EC_KEY_get0_group(e->ec);
 	e->field_len = (EC_GROUP_get_degree(e->group) + 7) / 8;
 	e->order_len = ((size_t)EC_GROUP_order_bits(e->group) + 7) / 8;
@@ -195,21 +207,30 @@ ec_component(const struct key *key, uint32_t attr, hsm_out *out)
 	}
 }
 
-/* The point may come DER-wrapped or bare. An OCTET STRING starts with 04 too,
- * so the length decides. */
-static hsm_status
-ec_point_read(EC_KEY *ec, hsm_in value)
+EC_POINT *
+ec_point_read(const EC_GROUP *group, hsm_in value)
 {
-	const EC_GROUP *group = EC_KEY_get0_group(ec);
 	hsm_in tries[2] = { der_unwrap(value), value };
 	EC_POINT *point = EC_POINT_new(group);
 	bool ok = false;
 
 	for (size_t i = 0; i < 2 && !ok && point != NULL; i++)
-		ok = EC_POINT_oct2point(group, point, tries[i].ptr, tries[i].len, NULL) && EC_KEY_set_public_key(ec, point);
-	EC_POINT_free(point);
+		ok = EC_POINT_oct2point(group, point, tries[i].ptr, tries[i].len, NULL) && !EC_POINT_is_at_infinity(group, point);
 	(void)library_status(HSM_OK);
-	return ok ? HSM_OK : HSM_E_KEY_VALUE;
+	if (ok)
+		return point;
+	EC_POINT_free(point);
+	return NULL;
+}
+
+static hsm_status
+ec_public_read(EC_KEY *ec, hsm_in value)
+{
+	EC_POINT *point = ec_point_read(EC_KEY_get0_group(ec), value);
+	bool ok = point != NULL && EC_KEY_set_public_key(ec, point);
+
+	EC_POINT_free(point);
+	return ok ? HSM_OK : library_status(HSM_E_KEY_VALUE);
 }
 
 static hsm_status
@@ -247,7 +268,7 @@ ec_compose(enum key_part part, const hsm_attr *attrs, size_t n, struct secret *m
 	st = HSM_E_MEMORY;
 	if ((ec = EC_KEY_new_by_curve_name(ec_nid(curve))) == NULL || (pkey = EVP_PKEY_new()) == NULL)
 		goto out;
-	if ((st = part == PART_PUBLIC ? ec_point_read(ec, value) : ec_number_read(ec, value)) != HSM_OK)
+	if ((st = part == PART_PUBLIC ? ec_public_read(ec, value) : ec_number_read(ec, value)) != HSM_OK)
 		goto out;
 	st = HSM_E_CRYPTO;
 	if (!EVP_PKEY_set1_EC_KEY(pkey, ec))

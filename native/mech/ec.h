@@ -22,12 +22,31 @@ ec_of(const struct key *key)
 
 int ec_nid(uint32_t curve);                              /* NID_undef: no such */
 uint32_t ec_curve(const EC_GROUP *group);                /* 0: no such */
+/* Does this SubjectPublicKeyInfo name its curve (RFC 5480), and not spell it
+ * out? What is spelt out may leave numbers away or change them. */
+bool ec_curve_named(hsm_in spki);
 /* A curve from CKA_EC_PARAMS: an OID, a name, or explicit numbers of a curve
  * we know. */
 hsm_status ec_params_read(hsm_in params, uint32_t *curve);
 hsm_status ec_params_write(uint32_t curve, hsm_out *out);
 
+/* A point, bare or DER-wrapped (both start with 04: the length decides), on
+ * the curve and not infinity; else NULL. */
+EC_POINT *ec_point_read(const EC_GROUP *group, hsm_in value);
 bool ec_approved(const struct key *key, uint32_t use, const hsm_params *params);
+
+/* rfc6979.c - the nonce for a digest, as long as the order. */
+hsm_status rfc6979_nonce(const struct ec_key *e, hsm_hash hash, hsm_in digest, uint8_t *nonce);
+
+/* edwards.c - Ed25519 and X25519 keys as attributes. */
+hsm_status raw_curve_write(uint32_t curve, hsm_out *out);
+bool raw_curve_read(hsm_in params, uint32_t curve);
+hsm_status raw_point_write(const uint8_t point[32], hsm_out *out);
+hsm_status raw_curve_compose(enum key_part part, const hsm_attr *attrs, size_t n, uint32_t curve, struct secret *material);
+
+/* montgomery.c */
+bool montgomery_is(const struct key *key);
+hsm_status montgomery_agree(const struct key *key, hsm_in peer, struct secret *shared);
 
 /* der.c - what the families of public-key kinds share. */
 hsm_status der_private(const EVP_PKEY *pkey, struct secret *material);  /* PKCS#8 */

@@ -40,8 +40,25 @@ sig_write_raw(const ECDSA_SIG *sig, size_t len, hsm_out *out)
 	return HSM_OK;
 }
 
+/* With HSM_PARAM_DETERMINISTIC the nonce is RFC 6979's; else AWS-LC's own. */
+static ECDSA_SIG *
+digest_sig(const struct ec_key *e, const hsm_params *params, hsm_hash hash, hsm_in digest)
+{
+	uint8_t nonce[66];
+	ECDSA_SIG *sig = NULL;
+
+	if ((params->flags & HSM_PARAM_DETERMINISTIC) == 0)
+		return ECDSA_do_sign(digest.ptr, digest.len, e->ec);
+	/* Named for tests, since a nonce twice used tells the key; this one
+	 * depends on key and digest alone. */
+	if (rfc6979_nonce(e, hash, digest, nonce) == HSM_OK)
+		sig = ECDSA_sign_with_nonce_and_leak_private_key_for_testing(digest.ptr, digest.len, e->ec, nonce, e->order_len);
+	bytes_wipe(nonce, sizeof nonce);
+	return sig;
+}
+
 static hsm_status
-digest_sign(const struct key *key, const hsm_params *params, hsm_in digest, hsm_out *out)
+digest_sign(const struct key *key, const hsm_params *params, hsm_hash hash, hsm_in digest, hsm_out *out)
 {
 	const struct ec_key *e = ec_of(key);
 	bool der = (params->flags & HSM_PARAM_DER) != 0;
@@ -50,7 +67,7 @@ digest_sign(const struct key *key, const hsm_params *params, hsm_in digest, hsm_
 
 	if ((st = out_need(out, der ? ECDSA_SIG_max_len(e->order_len) : 2 * e->order_len)) != HSM_OK || out->ptr == NULL)
 		return st;
-	if ((sig = ECDSA_do_sign(digest.ptr, digest.len, e->ec)) == NULL)
+	if ((sig = digest_sig(e, params, hash, digest)) == NULL)
 		return out_done(out, library_status(HSM_E_CRYPTO));
 	st = der ? sig_write_der(sig, out) : sig_write_raw(sig, e->order_len, out);
 	ECDSA_SIG_free(sig);
@@ -97,7 +114,12 @@ digest_verify(const struct key *key, const hsm_params *params, hsm_in digest, hs
 static hsm_status
 raw_sign(const struct key *key, const hsm_params *params, hsm_in msg, hsm_out *sig)
 {
-	return msg.len == 0 ? out_done(sig, HSM_E_DATA_LEN) : digest_sign(key, params, msg, sig);
+	if (msg.len == 0)
+		return out_done(sig, HSM_E_DATA_LEN);
+	/* RFC 6979 needs a hash, which only the caller knows. */
+	if ((params->flags & HSM_PARAM_DETERMINISTIC) != 0 && primitive_hash_len(params->hash) == 0)
+		return out_done(sig, HSM_E_PARAM);
+	return digest_sign(key, params, params->hash, msg, sig);
 }
 
 static hsm_status
@@ -114,10 +136,10 @@ sign_with(const struct key *key, const hsm_params *params, hsm_hash hash, hsm_in
 	hsm_status st;
 
 	if (sig->ptr == NULL)
-		return digest_sign(key, params, HSM_NONE, sig);
+		return digest_sign(key, params, hash, HSM_NONE, sig);
 	if ((st = hashed_input(hash, params, msg, buf, &digest)) != HSM_OK)
 		return out_done(sig, st);
-	return digest_sign(key, params, digest, sig);
+	return digest_sign(key, params, hash, digest, sig);
 }
 
 static hsm_status

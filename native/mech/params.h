@@ -103,6 +103,8 @@ typedef struct {
 #define HSM_PARAM_COFACTOR     0x40u
 #define HSM_PARAM_PH           0x80u    /* EdDSA prehash variant */
 #define HSM_PARAM_RAW          0x100u   /* KBKDF: label | counter | data and nothing else, as the caller joined them */
+#define HSM_PARAM_COUNTER_FIRST 0x200u  /* ECDH KDF as in SP 800-56C (CKD_*_KDF_SP800), else ANSI X9.63 */
+#define HSM_PARAM_CMAC         0x400u   /* KBKDF: AES-CMAC under the base key is the PRF, not HMAC */
 
 /* Mechanisms (CKM_ numbers). */
 enum {
