@@ -1,5 +1,7 @@
 /* digest.c - hashing and random bytes: services without a key. */
+#include "../base/state.h"
 #include "../crypto/rng.h"
+#include "../mech/primitive.h"
 #include "loan.h"
 
 #define RANDOM_DEPTH 8192u
@@ -30,6 +32,15 @@ hsm_digest(hsm_session session, hsm_mech mech, const hsm_params *params, hsm_in 
 	session_release(s);
 out:
 	return out_settle(out, st);
+}
+
+/* Public data and no key: on the caller's own stack. */
+hsm_status
+hsm_sha256(hsm_in bytes, uint8_t digest[32])
+{
+	hsm_status st = state_operational();
+
+	return st == HSM_OK ? primitive_hash(HSM_SHA256, &bytes, 1, digest) : st;
 }
 
 static hsm_status
