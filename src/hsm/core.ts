@@ -186,6 +186,8 @@ export interface Core {
   publicKey(session: SessionHandle, key: KeyHandle): Buffer;
   seal(session: SessionHandle, key: KeyHandle, binding: Binding): Buffer;
   open(session: SessionHandle, partition: PartitionHandle, binding: Binding, sealed: Buffer): KeyHandle;
+  /** Forget an opened object; its sealed form stays good. */
+  closeObject(session: SessionHandle, key: KeyHandle): void;
 
   /** Writes into `out`, answers the length. */
   encryptInto(session: SessionHandle, key: KeyHandle, mech: number, params: MechanismParams | undefined, plain: Uint8Array, out: Uint8Array): number;

@@ -34,6 +34,8 @@ export interface Policy {
   /** Since 2012-10-17 `${…}` is a variable; before, it is text. */
   readonly variables: boolean;
   readonly statements: readonly Statement[];
+  /** The condition keys it asks, in lower case. */
+  readonly asks: ReadonlySet<string>;
 }
 
 /* ---- reading ---------------------------------------------------------------- */
@@ -55,9 +57,10 @@ export function parsePolicy(text: string, kind: PolicyKind): Policy {
   const given = policy['Statement'];
   const statements = Array.isArray(given) ? given : given === undefined ? [] : [given];
   if (statements.length === 0) throw new PolicyError('Syntax errors in policy.');
+  const read = statements.map((statement) => parseStatement(statement, kind));
   return Object.freeze({
-    id: id ?? '', variables: version === '2012-10-17',
-    statements: Object.freeze(statements.map((statement) => parseStatement(statement, kind))),
+    id: id ?? '', variables: version === '2012-10-17', statements: Object.freeze(read),
+    asks: new Set(read.flatMap((statement) => statement.conditions.map((condition) => condition.key))),
   });
 }
 

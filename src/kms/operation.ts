@@ -14,9 +14,15 @@ export interface Caller {
   readonly principalId: string;
   readonly accessKeyId: string;
   readonly userName?: string;
+  /** Of a role session: the role's ARN, path included. */
+  readonly roleArn?: string;
   readonly tags: Readonly<Record<string, string>>;
   /** Service principal acting, e.g. s3.amazonaws.com (kms:ViaService). */
   readonly viaService?: string;
+  /** The caller is a service itself, acting for nobody: `s3.amazonaws.com`. */
+  readonly service?: string;
+  /** What else the caller's credentials prove: `aws:SourceArn`, `aws:MultiFactorAuthPresent` and the like. */
+  readonly facts?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 /** One request, after transport and before any rule. Knows nothing of HTTP. */

@@ -1,6 +1,6 @@
 /** What the KMS keeps: the bodies of its rows. Plain data; the store MACs and versions them. */
 import type { Row } from '../store/store.ts';
-import type { KeySpecName, KeyUsageName, OriginName } from './shapes.ts';
+import type { GrantOperationName, KeySpecName, KeyUsageName, OriginName } from './shapes.ts';
 
 export type KeyState =
   | 'Creating' | 'Enabled' | 'Disabled' | 'PendingImport' | 'PendingDeletion' | 'PendingReplicaDeletion' | 'Unavailable' | 'Updating';
@@ -57,7 +57,10 @@ export interface KeyRecord {
   /** Where the key lives, multi-Region keys only; the same in all related records. */
   readonly multiRegion?: { readonly primary: string; readonly replicas: readonly string[] };
   readonly keyStore?: { readonly id: string; readonly clusterId?: string; readonly xksKeyId?: string };
-  readonly grants: number;
+  /** A grant was made on it; else none is looked for. */
+  readonly hasGrants: boolean;
+  /** Accounts whose callers the sealed key admits: those its policy and grants name. */
+  readonly sharedWith: readonly string[];
   /** Next moment the caretaker has work with this key. */
   readonly dueMs?: number;
 }
@@ -88,10 +91,34 @@ export interface PolicyRecord {
   readonly text: string;
 }
 
+export interface GrantRecord {
+  /** The key's row id. */
+  readonly key: string;
+  readonly keyId: string;
+  readonly grantId: string;
+  /** A principal's ARN, or a service's name. */
+  readonly grantee: string;
+  readonly granteeIs: 'principal' | 'service';
+  readonly retiring?: string;
+  readonly retiringIs?: 'principal' | 'service';
+  readonly name?: string;
+  readonly operations: readonly GrantOperationName[];
+  readonly constraints?: GrantConstraint;
+  readonly issuer: string;
+  readonly createdMs: number;
+}
+
+export interface GrantConstraint {
+  readonly EncryptionContextSubset?: Readonly<Record<string, string>>;
+  readonly EncryptionContextEquals?: Readonly<Record<string, string>>;
+  readonly SourceArn?: string;
+}
+
 export type KeyRow = Row<KeyRecord>;
 
 export const keyRowId = (account: string, region: string, keyId: string): string => `${account}/${region}/${keyId}`;
 export const aliasRowId = (account: string, region: string, name: string): string => `${account}/${region}/${name}`;
+export const grantRowId = (key: string, grantId: string): string => `${key}/${grantId}`;
 /** A row for each Region, so that a replica's sharing and imports are its own. The sealed bytes are the same. */
 export const materialRowId = (region: string, materialId: string): string => `${region}/${materialId}`;
 

@@ -2,27 +2,9 @@
  * What each key spec is and can do: section by section the table of specs, usages and algorithms, and
  * how each algorithm is said to the core. One row a spec, one row an algorithm.
  */
-import type { MechanismParams } from '../hsm/core.ts';
+import type { KeySpec, MechanismParams } from '../hsm/core.ts';
+import { ATTR, CURVE, HASH, KEY, MECH, PARAM } from '../hsm/numbers.ts';
 import type { KeySpecName, KeyUsageName } from './shapes.ts';
-
-/* ---- numbers of the core (native/mech/params.h) ----------------------------- */
-
-const type = { rsa: 0x00, ec: 0x03, generic: 0x10, edwards: 0x40, mlKem: 0x49, mlDsa: 0x4a, kdk: 0x80000001 } as const;
-const curve = { p256: 2, p384: 3, p521: 4, secp256k1: 5, ed25519: 6 } as const;
-const hash = { sha1: 1, sha256: 3, sha384: 4, sha512: 5 } as const;
-const flag = { prehashed: 0x02, der: 0x08, ph: 0x80 } as const;
-
-export const mechanism = {
-  rsaOaep: 0x0009,
-  rsaPkcs: { sha256: 0x0040, sha384: 0x0041, sha512: 0x0042 },
-  rsaPss: { sha256: 0x0043, sha384: 0x0044, sha512: 0x0045 },
-  ecdsa: { sha256: 0x1044, sha384: 0x1045, sha512: 0x1046 },
-  eddsa: 0x1057,
-  mlDsa: 0x001d,
-  mlKem: 0x0017,
-  ecdh: 0x1050,
-  hmac: { sha224: 0x0256, sha256: 0x0251, sha384: 0x0261, sha512: 0x0271 },
-} as const;
 
 /* ---- algorithms ------------------------------------------------------------- */
 
@@ -37,61 +19,58 @@ export interface SigningAlgorithm {
   readonly slow: boolean;
 }
 
-type HashName = 'sha256' | 'sha384' | 'sha512';
-const digestLengths = { sha256: 32, sha384: 48, sha512: 64 } as const;
+interface Hash { readonly number: number; readonly length: number }
+const sha256: Hash = { number: HASH.SHA256, length: 32 };
+const sha384: Hash = { number: HASH.SHA384, length: 48 };
+const sha512: Hash = { number: HASH.SHA512, length: 64 };
 
-const pkcs = (name: HashName): SigningAlgorithm => ({
-  mech: mechanism.rsaPkcs[name], raw: undefined, digest: { flags: flag.prehashed },
-  digestLength: digestLengths[name], messageTypes: ['RAW', 'DIGEST'], slow: true,
+const pkcs = (mech: number, { length }: Hash): SigningAlgorithm => ({
+  mech, raw: undefined, digest: { flags: PARAM.PREHASHED }, digestLength: length, messageTypes: ['RAW', 'DIGEST'], slow: true,
 });
-const pss = (name: HashName): SigningAlgorithm => {
-  const params = { hash: hash[name], mgf: hash[name], saltLength: 'digest' } as const;
-  return {
-    mech: mechanism.rsaPss[name], raw: params, digest: { ...params, flags: flag.prehashed },
-    digestLength: digestLengths[name], messageTypes: ['RAW', 'DIGEST'], slow: true,
-  };
+const pss = (mech: number, { number, length }: Hash): SigningAlgorithm => {
+  const params = { hash: number, mgf: number, saltLength: 'digest' } as const;
+  return { mech, raw: params, digest: { ...params, flags: PARAM.PREHASHED }, digestLength: length, messageTypes: ['RAW', 'DIGEST'], slow: true };
 };
-const ecdsa = (name: HashName): SigningAlgorithm => ({
-  mech: mechanism.ecdsa[name], raw: { flags: flag.der }, digest: { flags: flag.der | flag.prehashed },
-  digestLength: digestLengths[name], messageTypes: ['RAW', 'DIGEST'], slow: false,
+const ecdsa = (mech: number, { length }: Hash): SigningAlgorithm => ({
+  mech, raw: { flags: PARAM.DER }, digest: { flags: PARAM.DER | PARAM.PREHASHED }, digestLength: length, messageTypes: ['RAW', 'DIGEST'], slow: false,
 });
 
 export const signingAlgorithms = {
-  RSASSA_PKCS1_V1_5_SHA_256: pkcs('sha256'),
-  RSASSA_PKCS1_V1_5_SHA_384: pkcs('sha384'),
-  RSASSA_PKCS1_V1_5_SHA_512: pkcs('sha512'),
-  RSASSA_PSS_SHA_256: pss('sha256'),
-  RSASSA_PSS_SHA_384: pss('sha384'),
-  RSASSA_PSS_SHA_512: pss('sha512'),
-  ECDSA_SHA_256: ecdsa('sha256'),
-  ECDSA_SHA_384: ecdsa('sha384'),
-  ECDSA_SHA_512: ecdsa('sha512'),
-  ED25519_SHA_512: { mech: mechanism.eddsa, raw: undefined, digest: undefined, digestLength: 64, messageTypes: ['RAW'], slow: false },
+  RSASSA_PKCS1_V1_5_SHA_256: pkcs(MECH.SHA256_RSA_PKCS, sha256),
+  RSASSA_PKCS1_V1_5_SHA_384: pkcs(MECH.SHA384_RSA_PKCS, sha384),
+  RSASSA_PKCS1_V1_5_SHA_512: pkcs(MECH.SHA512_RSA_PKCS, sha512),
+  RSASSA_PSS_SHA_256: pss(MECH.SHA256_RSA_PSS, sha256),
+  RSASSA_PSS_SHA_384: pss(MECH.SHA384_RSA_PSS, sha384),
+  RSASSA_PSS_SHA_512: pss(MECH.SHA512_RSA_PSS, sha512),
+  ECDSA_SHA_256: ecdsa(MECH.ECDSA_SHA256, sha256),
+  ECDSA_SHA_384: ecdsa(MECH.ECDSA_SHA384, sha384),
+  ECDSA_SHA_512: ecdsa(MECH.ECDSA_SHA512, sha512),
+  ED25519_SHA_512: { mech: MECH.EDDSA, raw: undefined, digest: undefined, digestLength: 64, messageTypes: ['RAW'], slow: false },
   // The 64 bytes given are themselves hashed once more, as FIPS 186-5, 7.8.1 begins and as AWS documents.
-  ED25519_PH_SHA_512: { mech: mechanism.eddsa, raw: undefined, digest: { flags: flag.ph }, digestLength: 64, messageTypes: ['DIGEST'], slow: false },
-  ML_DSA_SHAKE_256: { mech: mechanism.mlDsa, raw: undefined, digest: { flags: flag.prehashed }, digestLength: 64, messageTypes: ['RAW', 'EXTERNAL_MU'], slow: true },
+  ED25519_PH_SHA_512: { mech: MECH.EDDSA, raw: undefined, digest: { flags: PARAM.PH }, digestLength: 64, messageTypes: ['DIGEST'], slow: false },
+  ML_DSA_SHAKE_256: { mech: MECH.ML_DSA, raw: undefined, digest: { flags: PARAM.PREHASHED }, digestLength: 64, messageTypes: ['RAW', 'EXTERNAL_MU'], slow: true },
 } as const satisfies Record<string, SigningAlgorithm>;
 
 export type SigningAlgorithmName = keyof typeof signingAlgorithms;
 
 export const oaep = {
-  RSAES_OAEP_SHA_1: { params: { hash: hash.sha1, mgf: hash.sha1 }, overhead: 42 },
-  RSAES_OAEP_SHA_256: { params: { hash: hash.sha256, mgf: hash.sha256 }, overhead: 66 },
+  RSAES_OAEP_SHA_1: { params: { hash: HASH.SHA1, mgf: HASH.SHA1 }, overhead: 42 },
+  RSAES_OAEP_SHA_256: { params: { hash: HASH.SHA256, mgf: HASH.SHA256 }, overhead: 66 },
 } as const;
 
-export const macMechanisms: Readonly<Record<string, number>> = {
-  HMAC_SHA_224: mechanism.hmac.sha224,
-  HMAC_SHA_256: mechanism.hmac.sha256,
-  HMAC_SHA_384: mechanism.hmac.sha384,
-  HMAC_SHA_512: mechanism.hmac.sha512,
-};
+export const macMechanisms = {
+  HMAC_SHA_224: MECH.SHA224_HMAC,
+  HMAC_SHA_256: MECH.SHA256_HMAC,
+  HMAC_SHA_384: MECH.SHA384_HMAC,
+  HMAC_SHA_512: MECH.SHA512_HMAC,
+} as const;
 
 /* ---- key specs ---------------------------------------------------------------- */
 
 export interface Spec {
   readonly family: 'symmetric' | 'hmac' | 'asymmetric';
   /** Undefined: this Region has none (SM2). */
-  readonly core: { readonly type: number; readonly param: number } | undefined;
+  readonly core: KeySpec | undefined;
   /** First: the usage of SYMMETRIC_DEFAULT when none is given. */
   readonly usages: readonly KeyUsageName[];
   /** Made on a worker thread, as a pair. */
@@ -106,34 +85,34 @@ export interface Spec {
 const none: readonly string[] = [];
 const plain = { encryption: none, signing: none, mac: none, agreement: none, encapsulation: none };
 const rsa = (bits: number): Spec => ({
-  ...plain, family: 'asymmetric', core: { type: type.rsa, param: bits }, pair: true, usages: ['ENCRYPT_DECRYPT', 'SIGN_VERIFY'],
+  ...plain, family: 'asymmetric', core: { type: KEY.RSA, param: bits }, pair: true, usages: ['ENCRYPT_DECRYPT', 'SIGN_VERIFY'],
   encryption: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'],
   signing: ['RSASSA_PKCS1_V1_5_SHA_256', 'RSASSA_PKCS1_V1_5_SHA_384', 'RSASSA_PKCS1_V1_5_SHA_512', 'RSASSA_PSS_SHA_256', 'RSASSA_PSS_SHA_384', 'RSASSA_PSS_SHA_512'],
 });
 const nist = (param: number, algorithm: string): Spec => ({
-  ...plain, family: 'asymmetric', core: { type: type.ec, param }, pair: true, usages: ['SIGN_VERIFY', 'KEY_AGREEMENT'], signing: [algorithm], agreement: ['ECDH'],
+  ...plain, family: 'asymmetric', core: { type: KEY.EC, param }, pair: true, usages: ['SIGN_VERIFY', 'KEY_AGREEMENT'], signing: [algorithm], agreement: ['ECDH'],
 });
 const hmac = (bits: number): Spec => ({
-  ...plain, family: 'hmac', core: { type: type.generic, param: bits }, pair: false, usages: ['GENERATE_VERIFY_MAC'], mac: [`HMAC_SHA_${bits}`],
+  ...plain, family: 'hmac', core: { type: KEY.GENERIC, param: bits }, pair: false, usages: ['GENERATE_VERIFY_MAC'], mac: [`HMAC_SHA_${bits}`],
 });
 const mlDsa = (param: number): Spec => ({
-  ...plain, family: 'asymmetric', core: { type: type.mlDsa, param }, pair: true, usages: ['SIGN_VERIFY'], signing: ['ML_DSA_SHAKE_256'],
+  ...plain, family: 'asymmetric', core: { type: KEY.ML_DSA, param }, pair: true, usages: ['SIGN_VERIFY'], signing: ['ML_DSA_SHAKE_256'],
 });
 const mlKem = (param: number): Spec => ({
-  ...plain, family: 'asymmetric', core: { type: type.mlKem, param }, pair: true, usages: ['ENCAPSULATE_DECAPSULATE'], encapsulation: ['ML_KEM'],
+  ...plain, family: 'asymmetric', core: { type: KEY.ML_KEM, param }, pair: true, usages: ['ENCAPSULATE_DECAPSULATE'], encapsulation: ['ML_KEM'],
 });
 
 export const specs: Readonly<Record<KeySpecName, Spec>> = {
-  SYMMETRIC_DEFAULT: { ...plain, family: 'symmetric', core: { type: type.kdk, param: 256 }, pair: false, usages: ['ENCRYPT_DECRYPT'], encryption: ['SYMMETRIC_DEFAULT'] },
+  SYMMETRIC_DEFAULT: { ...plain, family: 'symmetric', core: { type: KEY.KDK, param: 256 }, pair: false, usages: ['ENCRYPT_DECRYPT'], encryption: ['SYMMETRIC_DEFAULT'] },
   RSA_2048: rsa(2048),
   RSA_3072: rsa(3072),
   RSA_4096: rsa(4096),
-  ECC_NIST_P256: nist(curve.p256, 'ECDSA_SHA_256'),
-  ECC_NIST_P384: nist(curve.p384, 'ECDSA_SHA_384'),
-  ECC_NIST_P521: nist(curve.p521, 'ECDSA_SHA_512'),
-  ECC_SECG_P256K1: { ...nist(curve.secp256k1, 'ECDSA_SHA_256'), usages: ['SIGN_VERIFY'], agreement: none },
+  ECC_NIST_P256: nist(CURVE.P256, 'ECDSA_SHA_256'),
+  ECC_NIST_P384: nist(CURVE.P384, 'ECDSA_SHA_384'),
+  ECC_NIST_P521: nist(CURVE.P521, 'ECDSA_SHA_512'),
+  ECC_SECG_P256K1: { ...nist(CURVE.SECP256K1, 'ECDSA_SHA_256'), usages: ['SIGN_VERIFY'], agreement: none },
   ECC_NIST_EDWARDS25519: {
-    ...plain, family: 'asymmetric', core: { type: type.edwards, param: curve.ed25519 }, pair: true, usages: ['SIGN_VERIFY'],
+    ...plain, family: 'asymmetric', core: { type: KEY.EDWARDS, param: CURVE.ED25519 }, pair: true, usages: ['SIGN_VERIFY'],
     signing: ['ED25519_SHA_512', 'ED25519_PH_SHA_512'],
   },
   HMAC_224: hmac(224),
@@ -168,3 +147,14 @@ export function algorithmsOf(spec: KeySpecName, usage: KeyUsageName): { readonly
 export const rsaBytes = (spec: KeySpecName): number => (specs[spec].core?.param ?? 0) / 8;
 /** Length of an ML-KEM ciphertext. */
 export const kemCiphertextLength: Readonly<Record<string, number>> = { ML_KEM_512: 768, ML_KEM_768: 1088, ML_KEM_1024: 1568 };
+
+/** Attributes of a KMS key in the core: its usage and nothing else. */
+export function attributesOf(usage: KeyUsageName, spec: KeySpecName): readonly (readonly [type: number, value: boolean])[] {
+  switch (usage) {
+    case 'ENCRYPT_DECRYPT': return [[ATTR.ENCRYPT, true], [ATTR.DECRYPT, true], ...(spec === 'SYMMETRIC_DEFAULT' ? [[ATTR.DERIVE, true] as const] : [])];
+    case 'SIGN_VERIFY':
+    case 'GENERATE_VERIFY_MAC': return [[ATTR.SIGN, true], [ATTR.VERIFY, true]];
+    case 'KEY_AGREEMENT': return [[ATTR.DERIVE, true], [ATTR.REVEAL, true]];
+    case 'ENCAPSULATE_DECAPSULATE': return [[ATTR.ENCAPSULATE, true], [ATTR.DECAPSULATE, true], [ATTR.REVEAL, true]];
+  }
+}

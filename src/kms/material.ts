@@ -1,0 +1,57 @@
+/** Key material: making it in the core, sealing it, and admitting other accounts to it. */
+import type { Attribute, KeyHandle, PartitionHandle } from '../hsm/core.ts';
+import { ATTR } from '../hsm/numbers.ts';
+import type { NewRow, Tx } from '../store/store.ts';
+import type { Key } from './key.ts';
+import { materialRowId, type KeyRecord, type MaterialRecord } from './records.ts';
+import type { Services } from './run.ts';
+import type { KeySpecName, KeyUsageName } from './shapes.ts';
+import { attributesOf, specs } from './specs.ts';
+
+const sharedWith = (accounts: readonly string[]): Attribute => [ATTR.SHARED_WITH, Buffer.from(accounts.join(''), 'latin1')];
+
+/** What every KMS key carries in the core: its usage, whom it is shared with, and that it stays inside. */
+export function coreAttributes(spec: KeySpecName, usage: KeyUsageName, shared: readonly string[]): readonly Attribute[] {
+  const fixed: readonly Attribute[] = [[ATTR.SENSITIVE, true], [ATTR.EXTRACTABLE, false], ...attributesOf(usage, spec)];
+  return shared.length === 0 ? fixed : [...fixed, sharedWith(shared)];
+}
+
+/** Fresh material, sealed. The handle is closed again: the keyring opens what is used. */
+export async function makeMaterial(
+  { core, session }: Services, partition: PartitionHandle, record: Pick<KeyRecord, 'keyId' | 'spec' | 'usage' | 'sharedWith'>, materialId: string,
+): Promise<Buffer> {
+  const { core: spec, pair } = specs[record.spec];
+  if (spec === undefined) throw new Error(`no ${record.spec} here`);
+  const attributes = coreAttributes(record.spec, record.usage, record.sharedWith);
+  const handle = pair ? await core.generatePair(session, partition, spec, attributes) : core.generate(session, partition, spec, attributes);
+  try {
+    return core.seal(session, handle, { objectId: record.keyId, materialId });
+  } finally {
+    core.destroy(session, handle);
+  }
+}
+
+export function materialRow(key: { readonly id: string; readonly account: string; readonly region: string }, keyId: string, materialId: string, sealed: Buffer): NewRow<MaterialRecord> {
+  return { id: materialRowId(key.region, materialId), account: key.account, region: key.region, body: { key: key.id, keyId, materialId }, sealed };
+}
+
+/** In a transaction: seal every material of the key anew, admitting these accounts. Answers what to forget afterwards. */
+export async function share(services: Services, tx: Tx, key: Key, accounts: readonly string[]): Promise<() => void> {
+  const { core, session, keyring, partitions } = services;
+  const partition = await partitions.of(key.account);
+  const forget: (() => void)[] = [];
+  for (const { id: materialId } of key.record.materials) {
+    const row = await tx.get<MaterialRecord>('material', materialRowId(key.region, materialId));
+    if (row?.sealed === undefined) continue;
+    const binding = { objectId: key.record.keyId, materialId };
+    const handle: KeyHandle = core.open(session, partition, binding, row.sealed);
+    try {
+      core.setAttributes(session, handle, [sharedWith(accounts)]);
+      tx.update(row, { sealed: core.seal(session, handle, binding) });
+    } finally {
+      core.closeObject(session, handle);
+    }
+    forget.push(() => keyring.forget(partition, binding));
+  }
+  return () => forget.forEach((one) => one());
+}

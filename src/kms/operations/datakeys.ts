@@ -1,0 +1,155 @@
+/** Data keys and data key pairs: made in the core, sealed under the key; in the clear only where asked. */
+import type { Payload } from '../../hsm/core.ts';
+import { keyOperation } from '../define.ts';
+import { packed } from '../envelope.ts';
+import { fail, usage as refuse, validation } from '../errors.ts';
+import type { Key } from '../key.ts';
+import type { Answer } from '../operation.ts';
+import type { Run } from '../run.ts';
+import { optional } from '../shape.ts';
+import * as s from '../shapes.ts';
+import { specs } from '../specs.ts';
+
+const shared = {
+  key: (input: { readonly KeyId: string }) => input.KeyId,
+  readOnly: true, crossAccount: true, cryptographic: true, aliases: true, usage: 'ENCRYPT_DECRYPT', states: 'cryptography',
+} as const;
+
+function requireSymmetric(key: Key): void {
+  if (key.record.spec !== 'SYMMETRIC_DEFAULT') throw refuse.asymmetricDataKey();
+}
+
+/* ---- keys --------------------------------------------------------------------- */
+
+interface Length {
+  readonly KeySpec?: 'AES_256' | 'AES_128' | undefined;
+  readonly NumberOfBytes?: number | undefined;
+}
+
+function checkLength({ KeySpec: spec, NumberOfBytes: bytes }: Length): void {
+  if ((spec === undefined) === (bytes === undefined)) throw validation('Please specify either number of bytes or key spec.');
+}
+
+const lengthOf = ({ KeySpec: spec, NumberOfBytes: bytes = 0 }: Length): number => (spec === 'AES_256' ? 32 : spec === 'AES_128' ? 16 : bytes);
+
+async function dataKey(run: Run, key: Key, pairs: Buffer, length: number, plain: Payload | undefined): Promise<Buffer> {
+  const sealed = run.sealed(key);
+  const at = 'then' in sealed ? await sealed : sealed;
+  try {
+    return run.core.dataKey(run.session, run.handle(at), pairs, length, plain);
+  } catch (error) {
+    plain?.release();
+    throw error;
+  }
+}
+
+const keyInput = {
+  KeyId: s.KeyIdType,
+  EncryptionContext: optional(s.EncryptionContextType),
+  NumberOfBytes: optional(s.NumberOfBytesType),
+  KeySpec: optional(s.DataKeySpec),
+  GrantTokens: optional(s.GrantTokenList),
+  DryRun: optional(s.NullableBooleanType),
+} as const;
+
+export const generateDataKey = keyOperation({
+  name: 'GenerateDataKey',
+  input: { ...keyInput, Recipient: optional(s.RecipientInfo) },
+  ...shared,
+  check(input, run) {
+    checkLength(input);
+    run.recipient(input.Recipient);
+  },
+  async run(run, input, key) {
+    requireSymmetric(key);
+    const pairs = packed(input.EncryptionContext);
+    run.proceed();
+    const length = lengthOf(input);
+    const plain = run.core.payload(length);
+    const blob = await dataKey(run, key, pairs, length, plain);
+    return { CiphertextBlob: blob, KeyId: key.arn, ...revealed(run, key, { Plaintext: plain }, plain) };
+  },
+});
+
+export const generateDataKeyWithoutPlaintext = keyOperation({
+  name: 'GenerateDataKeyWithoutPlaintext',
+  input: keyInput,
+  ...shared,
+  check: checkLength,
+  async run(run, input, key) {
+    requireSymmetric(key);
+    const pairs = packed(input.EncryptionContext);
+    run.proceed();
+    const blob = await dataKey(run, key, pairs, lengthOf(input), undefined);
+    run.use(key, key.material?.id);
+    return { CiphertextBlob: blob, KeyId: key.arn, KeyMaterialId: key.material?.id };
+  },
+});
+
+/** The secret as asked for: in the clear with the material's id, or enveloped to the recipient without. */
+function revealed(run: Run, key: Key, clear: Answer, plain: Payload): Answer {
+  run.use(key, key.material?.id);
+  const { verified } = run;
+  return verified === undefined ? { ...clear, KeyMaterialId: key.material?.id } : { CiphertextForRecipient: verified.envelope(plain) };
+}
+
+/* ---- pairs ----------------------------------------------------------------------- */
+
+const pairInput = {
+  EncryptionContext: optional(s.EncryptionContextType),
+  KeyId: s.KeyIdType,
+  KeyPairSpec: s.DataKeyPairSpec,
+  GrantTokens: optional(s.GrantTokenList),
+  DryRun: optional(s.NullableBooleanType),
+} as const;
+
+type PairSpec = keyof typeof specs;
+
+/** The pair's spec in the core; its private key is PKCS#8, sealed by the same call that makes it. */
+function pairSpecOf(key: Key, name: PairSpec) {
+  if (key.record.keyStore !== undefined) throw fail('UnsupportedOperationException', `${key.arn} origin is ${key.record.origin} which is not valid for this operation.`);
+  requireSymmetric(key);
+  const spec = specs[name].core;
+  if (spec === undefined) throw fail('UnsupportedOperationException', `KeyPairSpec ${name} is not supported in this Region`);
+  return spec;
+}
+
+/** PKCS#8 of the largest pair, RSA_4096, has less than 2.5 KB. */
+const pairRoom = 4096;
+
+export const generateDataKeyPair = keyOperation({
+  name: 'GenerateDataKeyPair',
+  input: { ...pairInput, Recipient: optional(s.RecipientInfo) },
+  ...shared,
+  check: (input, run) => void run.recipient(input.Recipient),
+  async run(run, input, key) {
+    const spec = pairSpecOf(key, input.KeyPairSpec);
+    const pairs = packed(input.EncryptionContext);
+    run.proceed();
+    const plain = run.core.payload(pairRoom);
+    try {
+      const { publicKey, blob } = await run.lend(key, (handle) => run.core.dataKeyPair(run.session, handle, pairs, spec, plain));
+      return {
+        PrivateKeyCiphertextBlob: blob, PublicKey: publicKey, KeyId: key.arn, KeyPairSpec: input.KeyPairSpec,
+        ...revealed(run, key, { PrivateKeyPlaintext: plain }, plain),
+      };
+    } catch (error) {
+      plain.release();
+      throw error;
+    }
+  },
+});
+
+export const generateDataKeyPairWithoutPlaintext = keyOperation({
+  name: 'GenerateDataKeyPairWithoutPlaintext',
+  input: pairInput,
+  ...shared,
+  async run(run, input, key) {
+    const spec = pairSpecOf(key, input.KeyPairSpec);
+    const pairs = packed(input.EncryptionContext);
+    run.proceed();
+    const { publicKey, blob } = await run.lend(key, (handle) => run.core.dataKeyPair(run.session, handle, pairs, spec, undefined));
+    run.use(key, key.material?.id);
+    return { PrivateKeyCiphertextBlob: blob, PublicKey: publicKey, KeyId: key.arn, KeyPairSpec: input.KeyPairSpec, KeyMaterialId: key.material?.id };
+  },
+});

@@ -1,0 +1,244 @@
+/** The life of keys: made, described, listed, switched on and off, scheduled for deletion and spared. */
+import { keyOperation, operation } from '../define.ts';
+import { fail, validation } from '../errors.ts';
+import { Key } from '../key.ts';
+import { accountsIn, checkedPolicy, defaultPolicy } from '../keypolicy.ts';
+import { listPage } from '../marker.ts';
+import { makeMaterial, materialRow } from '../material.ts';
+import { epoch, keyMetadata } from '../metadata.ts';
+import { changed, keyRowId, type KeyRecord, type KeyState, type Material } from '../records.ts';
+import type { Run } from '../run.ts';
+import { optional } from '../shape.ts';
+import * as s from '../shapes.ts';
+import { specs } from '../specs.ts';
+import { checkTags } from '../tagging.ts';
+
+const day = 86_400_000;
+
+/* ---- CreateKey ---------------------------------------------------------------- */
+
+const createInput = {
+  Policy: optional(s.PolicyType),
+  Description: optional(s.DescriptionType),
+  KeyUsage: optional(s.KeyUsageType),
+  CustomerMasterKeySpec: optional(s.CustomerMasterKeySpec),
+  KeySpec: optional(s.KeySpec),
+  Origin: optional(s.OriginType),
+  CustomKeyStoreId: optional(s.CustomKeyStoreIdType),
+  BypassPolicyLockoutSafetyCheck: optional(s.BooleanType),
+  Tags: optional(s.TagList),
+  MultiRegion: optional(s.NullableBooleanType),
+  XksKeyId: optional(s.XksKeyIdType),
+} as const;
+
+interface Wish {
+  readonly KeySpec?: s.KeySpecName | undefined;
+  readonly CustomerMasterKeySpec?: s.KeySpecName | undefined;
+  readonly KeyUsage?: s.KeyUsageName | undefined;
+}
+
+/** Spec and usage, from what was given; refusals in AWS's words. */
+function specAndUsage(input: Wish): { readonly spec: s.KeySpecName; readonly usage: s.KeyUsageName } {
+  const { KeySpec: given, CustomerMasterKeySpec: old } = input;
+  if (given !== undefined && old !== undefined && given !== old) {
+    throw validation('You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.');
+  }
+  const spec = given ?? old ?? 'SYMMETRIC_DEFAULT';
+  const usage = input.KeyUsage ?? (spec === 'SYMMETRIC_DEFAULT' ? 'ENCRYPT_DECRYPT' : undefined);
+  if (usage === undefined) throw validation('You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.');
+  if (!specs[spec].usages.includes(usage)) throw validation(`KeyUsage ${usage} is not compatible with KeySpec ${spec}`);
+  if (specs[spec].core === undefined) throw fail('UnsupportedOperationException', `KeySpec ${spec} is not supported in this Region`);
+  return { spec, usage };
+}
+
+interface Store {
+  readonly Origin?: s.OriginName | undefined;
+  readonly CustomKeyStoreId?: string | undefined;
+  readonly XksKeyId?: string | undefined;
+}
+
+/** Members that only keys of custom key stores take. */
+function checkOrigin({ Origin: origin = 'AWS_KMS', CustomKeyStoreId: store, XksKeyId: xks }: Store): void {
+  const outside = origin === 'AWS_CLOUDHSM' || origin === 'EXTERNAL_KEY_STORE';
+  if (outside && store === undefined) throw validation(`CustomKeyStoreId is required when Origin is ${origin}.`);
+  if (!outside && store !== undefined) throw validation(`CustomKeyStoreId is not compatible with Origin ${origin}.`);
+  if (origin === 'EXTERNAL_KEY_STORE' && xks === undefined) throw validation('XksKeyId is required when Origin is EXTERNAL_KEY_STORE.');
+  if (origin !== 'EXTERNAL_KEY_STORE' && xks !== undefined) throw validation(`XksKeyId is not compatible with Origin ${origin}.`);
+}
+
+export const createKey = operation({
+  name: 'CreateKey',
+  input: createInput,
+  readOnly: false,
+  async run(run, input) {
+    const { spec, usage } = specAndUsage(input);
+    checkOrigin(input);
+    const tags = input.Tags ?? [];
+    checkTags(tags);
+    await run.permit('kms:CreateKey');
+    if (tags.length > 0) await run.permit('kms:TagResource');
+    if (input.CustomKeyStoreId !== undefined) throw fail('CustomKeyStoreNotFoundException', `Custom key store ${input.CustomKeyStoreId} does not exist.`);
+
+    const { ids } = run.services;
+    const origin = input.Origin ?? 'AWS_KMS';
+    const keyId = input.MultiRegion === true ? ids.multiRegionKeyId() : ids.uuid();
+    const bare: KeyRecord = {
+      keyId, spec, usage, origin, manager: 'CUSTOMER', state: origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled',
+      description: input.Description ?? '', createdMs: run.nowMs, tags, materials: [], onDemandRotations: 0, hasGrants: false, sharedWith: [],
+      ...(input.MultiRegion === true ? { multiRegion: { primary: run.region, replicas: [] } } : {}),
+    };
+    const policyText = input.Policy ?? defaultPolicy(run.account);
+    const policy = await checkedPolicy(run, policyText, unsaved(run, bare), input.BypassPolicyLockoutSafetyCheck ?? false);
+    const key = await insertKey(run, { ...bare, sharedWith: accountsIn(policy, run.account) }, policyText);
+    run.touch(key);
+    return { KeyMetadata: keyMetadata(key) };
+  },
+});
+
+/** A key as it will be: policies are tried against it before it is there. */
+export function unsaved(run: Run, body: KeyRecord, region = run.region): Key {
+  return new Key({
+    table: 'key', id: keyRowId(run.account, region, body.keyId), account: run.account, region, version: 1, createdMs: run.nowMs, updatedMs: run.nowMs, body,
+  });
+}
+
+/** Make the material, where it is ours to make, and write key, policy and material at once. */
+async function insertKey(run: Run, bare: KeyRecord, policyText: string): Promise<Key> {
+  const { services } = run;
+  const partition = await services.partitions.of(run.account);
+  const made = bare.origin === 'AWS_KMS' ? { id: services.ids.long() } : undefined;
+  const sealed = made && (await makeMaterial(services, partition, bare, made.id));
+  const materials: readonly Material[] = made === undefined ? [] : [{ id: made.id, state: 'CURRENT', createdMs: run.nowMs }];
+  const key = unsaved(run, { ...bare, materials });
+  await run.store.tx(async (tx) => {
+    const place = { id: key.id, account: key.account, region: key.region };
+    tx.insert('key', { ...place, body: key.record });
+    tx.insert('policy', { ...place, body: { text: policyText } });
+    if (made !== undefined && sealed !== undefined) tx.insert('material', materialRow(key, bare.keyId, made.id, sealed));
+  });
+  return key;
+}
+
+/* ---- reading -------------------------------------------------------------------- */
+
+export const describeKey = keyOperation({
+  name: 'DescribeKey',
+  input: { KeyId: s.KeyIdType, GrantTokens: optional(s.GrantTokenList) },
+  readOnly: true,
+  crossAccount: true,
+  key: (input) => input.KeyId,
+  aliases: true,
+  states: 'any',
+  run: (_, __, key) => ({ KeyMetadata: keyMetadata(key) }),
+});
+
+export const listKeys = operation({
+  name: 'ListKeys',
+  input: { Limit: optional(s.LimitType), Marker: optional(s.MarkerType), ResourceOwners: optional(s.ResourceOwnersList) },
+  readOnly: true,
+  async run(run, input) {
+    await run.permit('kms:ListKeys');
+    // Nothing is shared through RAM here: asked for that alone, the answer is an empty list.
+    if (input.ResourceOwners !== undefined && !input.ResourceOwners.includes('SELF')) return { Keys: [], Truncated: false };
+    const place = [run.account, run.region] as const;
+    const { items, more } = await listPage<KeyRecord, { readonly KeyId: string; readonly KeyArn: string }>(
+      run.store, run.services.markers, `ListKeys ${place.join(' ')}`, 'key', { index: 'key.place', equals: place }, input, { otherwise: 100, most: 1000 },
+      (row) => ({ KeyId: row.body.keyId, KeyArn: new Key(row).arn }),
+    );
+    return { Keys: items, ...more };
+  },
+});
+
+/* ---- state ------------------------------------------------------------------------ */
+
+export const enableKey = keyOperation({
+  name: 'EnableKey',
+  input: { KeyId: s.KeyIdType },
+  readOnly: false,
+  key: (input) => input.KeyId,
+  states: 'enable',
+  run: (run, _, key) => switchTo(run, key, 'Enabled'),
+});
+
+export const disableKey = keyOperation({
+  name: 'DisableKey',
+  input: { KeyId: s.KeyIdType },
+  readOnly: false,
+  key: (input) => input.KeyId,
+  states: 'enable',
+  run: (run, _, key) => switchTo(run, key, 'Disabled'),
+});
+
+async function switchTo(run: Run, key: Key, state: 'Enabled' | 'Disabled'): Promise<Record<string, never>> {
+  requireCustomerKey(key);
+  await run.change(key, 'enable', ({ record }) => (record.state === state ? undefined : changed(record, { state })));
+  return {};
+}
+
+/** AWS managed keys can be looked at, not changed. */
+export function requireCustomerKey(key: Key): void {
+  if (key.record.manager === 'AWS') throw fail('UnsupportedOperationException', `${key.arn} is an AWS managed key: this operation is not supported for it.`);
+}
+
+export const updateKeyDescription = keyOperation({
+  name: 'UpdateKeyDescription',
+  input: { KeyId: s.KeyIdType, Description: s.DescriptionType },
+  readOnly: false,
+  key: (input) => input.KeyId,
+  states: 'edit',
+  async run(run, { Description: description }, key) {
+    requireCustomerKey(key);
+    await run.change(key, 'edit', ({ record }) => (record.description === description ? undefined : changed(record, { description })));
+    return {};
+  },
+});
+
+/* ---- deletion ------------------------------------------------------------------------ */
+
+const shortest = 7;
+const longest = 30;
+
+export const scheduleKeyDeletion = keyOperation({
+  name: 'ScheduleKeyDeletion',
+  input: { KeyId: s.KeyIdType, PendingWindowInDays: optional(s.PendingWindowInDaysType) },
+  readOnly: false,
+  key: (input) => input.KeyId,
+  states: 'scheduleDeletion',
+  check({ PendingWindowInDays: days = longest }) {
+    const bound = days < shortest ? `greater than or equal to ${shortest}` : days > longest ? `less than or equal to ${longest}` : undefined;
+    if (bound !== undefined) throw validation(`1 validation error detected: Value '${days}' at 'pendingWindowInDays' failed to satisfy constraint: Member must have value ${bound}`);
+  },
+  async run(run, { PendingWindowInDays: windowDays = longest }, key) {
+    requireCustomerKey(key);
+    const dueMs = run.nowMs + windowDays * day;
+    let state: KeyState = 'PendingDeletion';
+    await run.change(key, 'scheduleDeletion', (now) => {
+      // A primary waits for its replicas: its own window starts when the last of them is gone.
+      const waits = now.isPrimary && (now.record.multiRegion?.replicas.length ?? 0) > 0;
+      state = waits ? 'PendingReplicaDeletion' : 'PendingDeletion';
+      return changed(now.record, { state, deletion: { scheduledMs: run.nowMs, windowDays, ...(waits ? {} : { dueMs }) } });
+    });
+    return {
+      KeyId: key.arn, ...(state === 'PendingDeletion' ? { DeletionDate: epoch(dueMs) } : {}), KeyState: state, PendingWindowInDays: windowDays,
+    };
+  },
+});
+
+export const cancelKeyDeletion = keyOperation({
+  name: 'CancelKeyDeletion',
+  input: { KeyId: s.KeyIdType },
+  readOnly: false,
+  key: (input) => input.KeyId,
+  states: 'cancelDeletion',
+  async run(run, _, key) {
+    await run.change(key, 'cancelDeletion', ({ record }) => changed(record, { state: materialMissing(record) ? 'PendingImport' : 'Disabled', deletion: undefined }));
+    return { KeyId: key.arn };
+  },
+});
+
+/** A key of imported material needs all that it was ever given. */
+export function materialMissing({ origin, materials }: KeyRecord): boolean {
+  if (origin !== 'EXTERNAL') return false;
+  const needed = materials.filter(({ state }) => state === 'CURRENT' || state === 'NON_CURRENT');
+  return needed.length === 0 || needed.some(({ imported }) => imported?.state !== 'IMPORTED');
+}

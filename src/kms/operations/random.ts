@@ -1,0 +1,26 @@
+/** GenerateRandom. */
+import { operation } from '../define.ts';
+import { fail, validation } from '../errors.ts';
+import { optional } from '../shape.ts';
+import * as s from '../shapes.ts';
+
+export const generateRandom = operation({
+  name: 'GenerateRandom',
+  input: { NumberOfBytes: optional(s.NumberOfBytesType), CustomKeyStoreId: optional(s.CustomKeyStoreIdType), Recipient: optional(s.RecipientInfo) },
+  readOnly: true,
+  async run(run, { NumberOfBytes: length, CustomKeyStoreId: store, Recipient }) {
+    if (length === undefined) throw validation('NumberOfBytes is required.');
+    const recipient = run.recipient(Recipient);
+    await run.permit('kms:GenerateRandom');
+    if (store !== undefined) throw fail('CustomKeyStoreNotFoundException', `Custom key store ${store} does not exist.`);
+    const bytes = run.core.payload(length);
+    try {
+      run.core.random(run.session, bytes.room.subarray(0, length));
+      bytes.fill(length);
+      return recipient === undefined ? { Plaintext: bytes } : { CiphertextForRecipient: recipient.envelope(bytes) };
+    } catch (error) {
+      bytes.release();
+      throw error;
+    }
+  },
+});

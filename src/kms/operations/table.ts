@@ -1,0 +1,68 @@
+/** The operations: one table drives dispatch, the JSON cutter's blob names, the docs and the tests. */
+import type { Operation } from '../define.ts';
+import { blobPaths } from '../shape.ts';
+import { decapsulate, deriveSharedSecret, encapsulate } from './agree.ts';
+import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases.ts';
+import { decrypt, encrypt, reEncrypt } from './cipher.ts';
+import { generateDataKey, generateDataKeyPair, generateDataKeyPairWithoutPlaintext, generateDataKeyWithoutPlaintext } from './datakeys.ts';
+import { cancelKeyDeletion, createKey, describeKey, disableKey, enableKey, listKeys, scheduleKeyDeletion, updateKeyDescription } from './keys.ts';
+import { generateMac, verifyMac } from './mac.ts';
+import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies.ts';
+import { generateRandom } from './random.ts';
+import { getPublicKey, sign, verify } from './sign.ts';
+import { listResourceTags, tagResource, untagResource } from './tags.ts';
+
+export const operationNames = [
+  'CancelKeyDeletion', 'CreateAlias', 'CreateKey', 'Decapsulate', 'Decrypt', 'DeleteAlias', 'DeriveSharedSecret', 'DescribeKey', 'DisableKey',
+  'EnableKey', 'Encapsulate', 'Encrypt', 'GenerateDataKey', 'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext',
+  'GenerateDataKeyWithoutPlaintext', 'GenerateMac', 'GenerateRandom', 'GetKeyPolicy', 'GetPublicKey', 'ListAliases', 'ListKeyPolicies', 'ListKeys',
+  'ListResourceTags', 'PutKeyPolicy', 'ReEncrypt', 'ScheduleKeyDeletion', 'Sign', 'TagResource', 'UntagResource', 'UpdateAlias',
+  'UpdateKeyDescription', 'Verify', 'VerifyMac',
+] as const;
+
+export type OperationName = (typeof operationNames)[number];
+
+export const operations = {
+  CancelKeyDeletion: cancelKeyDeletion,
+  CreateAlias: createAlias,
+  CreateKey: createKey,
+  Decapsulate: decapsulate,
+  Decrypt: decrypt,
+  DeleteAlias: deleteAlias,
+  DeriveSharedSecret: deriveSharedSecret,
+  DescribeKey: describeKey,
+  DisableKey: disableKey,
+  EnableKey: enableKey,
+  Encapsulate: encapsulate,
+  Encrypt: encrypt,
+  GenerateDataKey: generateDataKey,
+  GenerateDataKeyPair: generateDataKeyPair,
+  GenerateDataKeyPairWithoutPlaintext: generateDataKeyPairWithoutPlaintext,
+  GenerateDataKeyWithoutPlaintext: generateDataKeyWithoutPlaintext,
+  GenerateMac: generateMac,
+  GenerateRandom: generateRandom,
+  GetKeyPolicy: getKeyPolicy,
+  GetPublicKey: getPublicKey,
+  ListAliases: listAliases,
+  ListKeyPolicies: listKeyPolicies,
+  ListKeys: listKeys,
+  ListResourceTags: listResourceTags,
+  PutKeyPolicy: putKeyPolicy,
+  ReEncrypt: reEncrypt,
+  ScheduleKeyDeletion: scheduleKeyDeletion,
+  Sign: sign,
+  TagResource: tagResource,
+  UntagResource: untagResource,
+  UpdateAlias: updateAlias,
+  UpdateKeyDescription: updateKeyDescription,
+  Verify: verify,
+  VerifyMac: verifyMac,
+} satisfies Record<OperationName, Operation>;
+
+const byName = new Map<string, Operation>(Object.entries(operations));
+const blobs = new Map([...byName].map(([name, { input }]) => [name, blobPaths(input)]));
+
+export const operationOf = (name: string): Operation | undefined => byName.get(name);
+
+/** The members of an operation's input that are bytes: what the JSON cutter takes out. */
+export const blobsOf = (name: string): readonly string[] | undefined => blobs.get(name);
