@@ -1,6 +1,7 @@
 /**
- * Group commit on the event loop's side. What arrives while the writer is busy, or within one turn of
- * the loop, travels together: one message, one SQLite transaction, one sync.
+ * Group commit on the event loop's side. What arrives while the writer is busy travels together: one
+ * message, one SQLite transaction, one sync. When a commit lets n waiters go, n are expected back: the
+ * next one leaves when as many wait again, or a millisecond later. A lone caller never waits.
  */
 import { Worker } from 'node:worker_threads';
 import { StoreError } from './store.ts';
@@ -41,6 +42,13 @@ interface Batch {
   head: WireHead | undefined;
 }
 
+function sizeOf(batch: Batch): number {
+  return batch.txs.length + batch.events.length;
+}
+
+const patienceMs = 1;
+const mostExpected = 256;
+
 function emptyBatch(): Batch {
   return { txs: [], events: [], appended: new Gate(), landed: new Gate(), head: undefined };
 }
@@ -54,6 +62,9 @@ export class GroupCommit {
   #next = emptyBatch();
   #flying: Batch | undefined;
   #scheduled = false;
+  /** How many waiters make a batch worth sending before its time. */
+  #expected = 1;
+  #patience: NodeJS.Timeout | undefined;
   #indexing: Gate | undefined;
   #closing: Gate | undefined;
   #broken: StoreError | undefined;
@@ -118,7 +129,7 @@ export class GroupCommit {
   async close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = new Gate();
-      while (this.#broken === undefined && (this.#flying !== undefined || this.#scheduled)) await new Promise((turn) => setImmediate(turn));
+      while (this.#broken === undefined && (this.#flying !== undefined || this.#scheduled || sizeOf(this.#next) > 0)) await new Promise((turn) => setImmediate(turn));
       if (this.#broken === undefined) this.#say({ kind: 'close' });
       else this.#closing.open();
     }
@@ -127,6 +138,17 @@ export class GroupCommit {
 
   #schedule(): void {
     if (this.#scheduled || this.#flying !== undefined) return;
+    if (sizeOf(this.#next) < this.#expected) {
+      this.#patience ??= setTimeout(() => { this.#leave(); }, patienceMs);
+      return;
+    }
+    this.#leave();
+  }
+
+  /** At the end of this turn of the loop: what else it brings still comes along. */
+  #leave(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
     this.#scheduled = true;
     setImmediate(() => { this.#send(); });
   }
@@ -176,8 +198,8 @@ export class GroupCommit {
       batch.appended.open();
     }
     batch.landed.open();
-    // Answers that this commit let go bring the next requests: give them one turn to join.
-    if (this.#next.txs.length > 0 || this.#next.events.length > 0) this.#schedule();
+    this.#expected = Math.min(mostExpected, sizeOf(batch) + sizeOf(this.#next));
+    if (sizeOf(this.#next) > 0) this.#schedule();
   }
 
   #refuse(batch: Batch, error: StoreError): void {
