@@ -1,0 +1,1 @@
+/tmp/zbench_test.c
