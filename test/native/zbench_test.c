@@ -1,1 +1,0 @@
-/tmp/zbench_test.c
