@@ -385,14 +385,18 @@ void
 arena_reserve_leave(void)
 {
 	me.reserved = false;
+	fork_image();
 }
 
-void
+size_t
 reserve_image(uint8_t *image, void (*see)(void *copy, size_t len))
 {
-	mark_open(reserve.base, reserve.len);
-	memcpy(image, reserve.base, reserve.len);
+	size_t used = region_top(&reserve);
+
+	mark_open(reserve.base, used);
+	memcpy(image, reserve.base, used);
 	region_each(&reserve, image, see);
+	return used;
 }
 
 /* ---- life --------------------------------------------------------------------- */

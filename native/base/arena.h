@@ -63,7 +63,7 @@ HSM_MUST_USE hsm_status arena_run(void (*fn)(void *arg), void *arg, size_t depth
  * thread allocates from the reserve, and nobody else does. HSM_E_MEMORY: not
  * `len` bytes left there in one piece. */
 HSM_MUST_USE hsm_status arena_reserve_enter(size_t len);
-void arena_reserve_leave(void);
+void arena_reserve_leave(void);        /* also after blocks of it were freed */
 
 /* Fork. A child has none of the arena: arena_alloc answers NULL, arena_free of
  * what it inherited does nothing, arena_hold and arena_run refuse, until it

@@ -1,11 +1,13 @@
 /* fork.c - noticing a fork, and what the child gets.
  *
- * Two notices. The handlers of pthread_atfork see fork(3) and do the work
- * around it: operations come to rest (a thread that vanishes inside AWS-LC
- * would leave a lock held for ever in the child), a scrubbed image of the
- * reserve is taken, the child gets that image. A page that the kernel wipes
- * in children sees what bypasses the handlers (a bare clone); such a child
- * gets no image and may use the module after arena_open alone. */
+ * Two notices. The handlers of pthread_atfork see fork(3): operations come to
+ * rest first, for a thread that vanishes inside AWS-LC would leave a lock held
+ * for ever in the child. A page that the kernel wipes in children shows what
+ * bypasses the handlers (a bare clone).
+ *
+ * Either way the child puts an image of the reserve where the reserve was:
+ * ordinary memory, nothing secret in it, made afresh whenever a block of the
+ * reserve comes or goes. */
 #include "fork.h"
 
 #include <pthread.h>
@@ -22,17 +24,26 @@ static atomic_bool forked;
 static volatile uint8_t *mark;          /* 1; 0 in a child that no handler saw */
 static const struct arena_fork *hooks;
 static uint8_t *image;                  /* of the reserve; nothing secret in it */
-static bool watching, prepared;
+static size_t image_used;
+static bool watching;
+
+static void
+become_child(void)
+{
+	if (mark != NULL)
+		*mark = 1;
+	atomic_fetch_add(&generation, 1);
+	atomic_store(&forked, true);
+	slots_forget();
+	pages_forget();
+	(void)reserve_restore(image, image_used);
+}
 
 bool
 arena_forked(void)
 {
-	if (mark != NULL && *mark == 0) {
-		*mark = 1;
-		atomic_fetch_add(&generation, 1);
-		atomic_store(&forked, true);
-		slots_forget();
-	}
+	if (mark != NULL && *mark == 0)
+		become_child();
 	return atomic_load_explicit(&forked, memory_order_relaxed);
 }
 
@@ -65,6 +76,13 @@ see_block(void *copy, size_t len)
 		memset(copy, 0, len);
 }
 
+void
+fork_image(void)
+{
+	if (image != NULL)
+		image_used = reserve_image(image, see_block);
+}
+
 static void
 before(void)
 {
@@ -72,9 +90,6 @@ before(void)
 	slots_pause();
 	if (hooks != NULL && hooks->before != NULL)
 		hooks->before();
-	prepared = image != NULL && reserve_base() != NULL;
-	if (prepared)
-		reserve_image(image, see_block);
 }
 
 static void
@@ -88,14 +103,7 @@ parent(void)
 static void
 child(void)
 {
-	if (mark != NULL)
-		*mark = 1;
-	atomic_fetch_add(&generation, 1);
-	atomic_store(&forked, true);
-	slots_forget();
-	pages_forget();
-	if (prepared)
-		(void)reserve_restore(image);
+	become_child();
 	if (hooks != NULL && hooks->after != NULL)
 		hooks->after(true);
 }

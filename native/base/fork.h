@@ -8,8 +8,12 @@
 
 #include "arena.h"
 
-/* arena.c: a copy of the reserve, `see` called on each block in the copy. */
-void reserve_image(uint8_t *image, void (*see)(void *copy, size_t len));
+/* arena.c: a copy of the reserve, `see` called on each block in the copy.
+ * Bytes of it that are not zeros by nature. */
+size_t reserve_image(uint8_t *image, void (*see)(void *copy, size_t len));
+
+/* The reserve changed. Called by whoever changed it, before others may. */
+void fork_image(void);
 
 /* Once the reserve is mapped; idempotent. */
 HSM_MUST_USE hsm_status fork_watch(void);

@@ -28,6 +28,8 @@
 #define FIRST_TOUCH ((size_t)2 << 20)
 #define TOUCH_STEP ((size_t)256 << 10)
 #define CAP_IPC_LOCK_BIT 14
+#define RESERVE_MIN ((size_t)32 << 10)          /* 60 threads */
+#define RESERVE_MAX ((size_t)1 << 20)           /* 2,000 */
 
 #define WORD_BITS 64u
 #define WORDS (MAX_LEN / PAGE_LEN / WORD_BITS)
@@ -104,6 +106,10 @@ choose_len(size_t limit)
 static bool
 lock_pages(uint8_t *at, size_t len)
 {
+#ifdef MARK_VALGRIND
+	if (RUNNING_ON_VALGRIND)
+		return mlock(at, len) == 0;
+#endif
 	return mlock2(at, len, MLOCK_ONFAULT) == 0 || (errno == ENOSYS && mlock(at, len) == 0);
 }
 
@@ -180,7 +186,8 @@ reserve_map(size_t len, enum arena_kind kind, size_t gap)
 		errno = error;
 		return false;
 	}
-	memset(at + gap, 0, len);
+	for (size_t i = 0; i < RESERVE_MIN; i += PAGE_LEN)
+		*(volatile uint8_t *)(at + gap + i) = 0;
 	reserve.kind = kind;
 	reserve.base = at + gap;
 	reserve.len = len;
@@ -209,7 +216,7 @@ map_kind(size_t len, enum arena_kind kind)
 	size_t stacks = len / ((size_t)768 << 10);
 	int fd = -1, error;
 
-	aside = aside < (32u << 10) ? 32u << 10 : aside;
+	aside = aside < RESERVE_MIN ? RESERVE_MIN : aside > RESERVE_MAX ? RESERVE_MAX : aside;
 	stacks = stacks < 1 ? 1 : stacks > 64 ? 64 : stacks;
 	if (!reserve_map(aside, kind, gap))
 		return false;
@@ -560,15 +567,15 @@ pages_forget(void)
 }
 
 bool
-reserve_restore(const uint8_t *image)
+reserve_restore(const uint8_t *image, size_t used)
 {
 	if (!settle(reserve.base, reserve.len, PROT_READ | PROT_WRITE))
 		return false;
 	madvise(reserve.base, reserve.len, MADV_DONTDUMP);
 	madvise(reserve.base, reserve.len, MADV_DONTFORK);
 	reserve.kind = ARENA_PLAIN;
-	if (image != NULL)
-		memcpy(reserve.base, image, reserve.len);
+	mark_open(reserve.base, used);
+	memcpy(reserve.base, image, used);
 	return true;
 }
 
@@ -588,6 +595,7 @@ reserve_renew(void)
 	if (map.kind == ARENA_SECRET && (fd = secret_file(reserve.len)) < 0)
 		goto out;
 	mark_open(keep, reserve.len);
+	mark_open(reserve.base, reserve.len);
 	memcpy(keep, reserve.base, reserve.len);
 	if (back(reserve.base, reserve.len, map.kind, fd, 0))
 		reserve.kind = map.kind;

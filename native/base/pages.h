@@ -58,8 +58,9 @@ uint8_t *stack_base(size_t i);                  /* STACK_LEN bytes */
 /* The reserve: stays where it is until the process ends. */
 uint8_t *reserve_base(void);                    /* NULL: not there yet */
 size_t reserve_len(void);
-/* In a child: private pages at the reserve's address, holding image. */
-bool reserve_restore(const uint8_t *image);
+/* In a child: private pages at the reserve's address, holding `used` bytes of
+ * image and zeros. */
+bool reserve_restore(const uint8_t *image, size_t used);
 /* In a child that opens anew: the best kind of memory under the reserve
  * again, what it holds kept. */
 void reserve_renew(void);

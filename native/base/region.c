@@ -199,6 +199,20 @@ region_room(struct region *r)
 	return best < CELL_MIN ? 0 : best - CELL_LEN;
 }
 
+/* Above it there are but zeros, if the last cell is free. */
+size_t
+region_top(const struct region *r)
+{
+	struct cell *c, *last = cell_first(r);
+	struct cell is;
+
+	for (c = last; c != NULL; c = cell_after(r, c, is.size)) {
+		is = cell_read(c);
+		last = c;
+	}
+	return is.used != 0 ? r->len : (size_t)((uint8_t *)last - r->base) + CELL_LEN;
+}
+
 void
 region_each(const struct region *r, uint8_t *image, void (*see)(void *copy, size_t len))
 {

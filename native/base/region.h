@@ -26,6 +26,7 @@ void *region_alloc(struct region *r, size_t len);                   /* zeros; NU
 bool region_free(struct region *r, void *ptr);                      /* wipes; true: an orphan's last */
 size_t region_room(struct region *r);                               /* longest block that fits */
 void region_end(struct region *r);                                  /* empty: all its bytes are zeros again */
+size_t region_top(const struct region *r);                           /* bytes up to the last cell's head, that included */
 /* Each block in use, as it lies in a copy of the run at `image`. */
 void region_each(const struct region *r, uint8_t *image, void (*see)(void *copy, size_t len));
 

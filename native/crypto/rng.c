@@ -52,6 +52,7 @@ static pthread_mutex_t list = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t at_thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool have_key;
+static uint32_t stand_in[sizeof(((AES_KEY *)0)->rd_key) / 4];
 
 /* ---- the states in the reserve -------------------------------------------------- */
 
@@ -67,7 +68,8 @@ struct drbg_state {
 	CRYPTO_MUTEX lock;
 };
 
-/* Locks in a copy are free: nobody was drawing. */
+/* Keys of the copies: drawn once, and no secret. What matters is that they are
+ * not the parent's; the child reseeds before it draws. Locks are free there. */
 static void
 rng_scrub(void *copy, size_t len)
 {
@@ -79,8 +81,7 @@ rng_scrub(void *copy, size_t len)
 		memset(copy, 0, len);
 		return;
 	}
-	if (getrandom(state->key.rd_key, sizeof(state->key.rd_key), 0) < 0)
-		memset(state->key.rd_key, 0, sizeof(state->key.rd_key));
+	memcpy(state->key.rd_key, stand_in, sizeof(stand_in));
 	memset(state->counter, 0, sizeof(state->counter));
 	memset(&state->lock, 0, sizeof(state->lock));
 }
@@ -188,6 +189,7 @@ thread_over(void *arg)
 	(void)arg;
 	pthread_mutex_lock(&list);
 	AWSLC_thread_local_clear();
+	arena_reserve_leave();
 	pthread_mutex_unlock(&list);
 	if (me.life == arena_generation())
 		arena_free(me.pool);
@@ -198,6 +200,8 @@ thread_over(void *arg)
 static void
 first_time(void)
 {
+	if (getrandom(stand_in, sizeof(stand_in), 0) < 0)
+		memset(stand_in, 0x5a, sizeof(stand_in));
 	have_key = pthread_key_create(&at_thread_end, thread_over) == 0;
 	arena_on_fork(&on_fork);
 }
