@@ -1,5 +1,5 @@
 import { HsmError, type MechanismInfo } from './core.ts';
-import { openCore, type NativeCore } from './native.ts';
+import { loadCore, type NativeCore } from './native.ts';
 import { Partitions, type PartitionOptions } from './partitions.ts';
 import { SessionPool, type PoolOptions } from './pool.ts';
 import { Session } from './session.ts';
@@ -65,7 +65,7 @@ export interface SelfTestReport {
  * ```
  */
 export async function openHsm(options: HsmOptions = {}): Promise<Hsm> {
-  const core = openCore({ arenaSize: options.secretMemory ?? 0, approvedOnly: options.approvedOnly ?? false });
+  const core = loadCore({ arenaSize: options.secretMemory ?? 0, approvedOnly: options.approvedOnly ?? false });
   try {
     return new Hsm(core, options);
   } catch (error) {

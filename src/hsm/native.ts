@@ -19,7 +19,7 @@ export interface CoreOptions {
  * Powers the core on: secret memory, integrity, self-tests. Counted: several in one process share one
  * core, the last {@link Core.close} wipes it. Throws HsmError HSM_E_SELF_TEST, HSM_E_MEMORY.
  */
-export function openCore(options: CoreOptions = {}): NativeCore {
+export function loadCore(options: CoreOptions = {}): NativeCore {
   const addon = loadAddon();
   addon.open(HsmError, options.arenaSize ?? 0, options.approvedOnly ?? false);
   return new NativeCore(addon);

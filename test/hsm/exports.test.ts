@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { loadAddon } from '../../src/hsm/addon.ts';
+
+const header = readFileSync(new URL('../../native/module/hsm.h', import.meta.url), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
+const camel = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+const calls = [...header.matchAll(/\bhsm_(\w+)\([^;{]*\);/g)].map(([, name]) => camel(name!));
+
+/** Calls that may run on the queue: slow mechanisms, key generation, PIN and passphrase derivation. */
+const slow = [
+  'batch', 'create', 'dataKeyPair', 'decrypt', 'derive', 'encrypt', 'final', 'generatePair', 'login', 'once', 'pinSet', 'recover', 'rootCreate',
+  'rootOpen', 'selfTest', 'sign', 'tokenCreate', 'tokenPin', 'tokenReset', 'unwrap', 'verify', 'wrap',
+].map((name) => `${name}Slow`);
+
+/** By what a caller gets: a result that is bytes is written into the caller's room. */
+const giving = {
+  'nothing, a handle, a number or a flag': [
+    'approved', 'approvedCarry', 'attrSet', 'begin', 'cancel', 'close', 'copy', 'create', 'credentialClose', 'credentialOpen', 'credentialWrite',
+    'decapsulate', 'derive', 'destroy', 'find', 'generate', 'generatePair', 'keyDescribe', 'login', 'logout', 'mechAt', 'mechDescribe', 'objectClose',
+    'objectOpen', 'open', 'partitionClose', 'partitionEphemeral', 'partitionOpen', 'partitionRestrict', 'pinSet', 'recordCheck', 'rootClose',
+    'rootOpen', 'selfTest', 'selfTestAt', 'sessionClose', 'sessionOpen', 'sessionRole', 'sessionService', 'sigv4Verify', 'tokenDescribe', 'tokenOpen',
+    'tokenRefresh', 'unwrap', 'updateKey', 'verify', 'zeroise', 'describe', 'envelopePeek',
+  ],
+  'ciphertext, signature, MAC, digest, public key, sealed or wrapped object, random': [
+    'attrGet', 'batch', 'digest', 'encapsulate', 'encrypt', 'envelopeMove', 'envelopeSeal', 'final', 'objectSeal', 'once', 'partitionCreate',
+    'publicKey', 'random', 'recordMac', 'rootCreate', 'sha256', 'sign', 'tokenCreate', 'tokenMac', 'tokenPin', 'tokenReset', 'tokenTag', 'update', 'wrap',
+  ],
+  'payload by contract': ['agree', 'credentialCreate', 'dataKey', 'dataKeyPair', 'decrypt', 'envelopeOpen', 'kemOpen', 'kemSeal', 'recover'],
+  'bytes the caller gave': ['base64', 'jsonCut', 'payloadAlloc', 'payloadFree', 'payloadWipe'],
+} as const;
+
+test('the addon exports exactly these names', () => {
+  expect(Object.keys(loadAddon()).sort()).toEqual([...Object.values(giving).flat(), ...slow].sort());
+});
+
+test('it exports every call of hsm.h, and nothing that is no call', () => {
+  const names = Object.keys(loadAddon());
+  expect(calls.length).toBeGreaterThan(80);
+  expect(calls.filter((call) => !names.includes(call))).toEqual([]);
+  expect(names.filter((name) => !calls.includes(name.replace(/Slow$/, '')))).toEqual([]);
+});
+
+test('every export is a plain function', () => {
+  for (const [name, value] of Object.entries(loadAddon())) expect([name, typeof value]).toEqual([name, 'function']);
+});
