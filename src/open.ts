@@ -2,11 +2,21 @@
  * Composition: reads the configuration, opens the core and the store, makes what a first start needs,
  * and puts the rooms together. The only place that knows all of them.
  */
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Core, Mode, PartitionHandle, SecretSource, SessionHandle, Unseal } from './hsm/core.ts';
-import { loadCore } from './hsm/native.ts';
+import { ChainRecorder } from './audit/recorder.ts';
+import { HsmError } from './hsm/core.ts';
+import type { Core, Mode, SecretSource, Unseal } from './hsm/core.ts';
+import { Keyring } from './hsm/keyring.ts';
+import { StoredIdentities } from './iam/identities.ts';
+import { openCore } from './hsm/native.ts';
+import { Caretaker } from './kms/caretaker.ts';
+import { blobsOf } from './kms/operations/table.ts';
+import { createService } from './kms/service.ts';
+import { Accounts } from './server/accounts.ts';
+import { keyRoutes } from './server/key-routes.ts';
+import { createServer } from './server/server.ts';
 import { openSqlite } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
@@ -74,4 +84,112 @@ function secretOf(env: Environment): SecretSource {
   const file = env['STRONGROOM_ROOT_SECRET_ACCESS_KEY_FILE'];
   if (file !== undefined) return { from: 'file', path: resolve(file) };
   return 'STRONGROOM_ROOT_SECRET_ACCESS_KEY' in env ? { from: 'env', name: 'STRONGROOM_ROOT_SECRET_ACCESS_KEY' } : { from: 'made' };
+}
+
+export interface Strongroom {
+  /** e.g. `http://127.0.0.1:4766`. */
+  readonly url: string;
+  readonly firstRun: boolean;
+  /** What the operator should know, a sentence each. */
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Opens a home, making it first where there is none, and serves. */
+export async function openStrongroom(config: Config): Promise<Strongroom> {
+  const undo: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const step of undo.reverse()) await step();
+  };
+  try {
+    const core = openCore();
+    undo.push(() => { core.close(); });
+    const store = await openSqlite({ home: config.home, core });
+    undo.push(() => store.close());
+    const made = await openRoot(core, store, config);
+    const session = core.serviceSession();
+    const accounts = new Accounts(core, store, session);
+    const recorder = new ChainRecorder(store);
+    const keyring = new Keyring(core, session);
+    const log = (line: string): void => { process.stderr.write(`strongroom: ${line}\n`); };
+    const kms = createService({
+      core, store, keyring, recorder, session, log,
+      regions: config.regions,
+      partitions: { of: (account) => accounts.require(account) },
+      identities: new StoredIdentities(store),
+    });
+    undo.push(() => kms.flush());
+    const caretaker = startCaretaker(kms);
+    undo.push(() => caretaker.stop());
+    const server = await createServer({
+      core, store, recorder, session, accounts,
+      services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
+      adminRoutes: keyRoutes(store, config.regions),
+      home: config.home, host: config.host, port: config.port,
+      ...(config.tls === undefined ? {} : { tls: config.tls }),
+      regions: config.regions,
+      account: config.account,
+      report: (error) => { log(error instanceof Error ? `${error.name}: ${error.message}` : 'something failed'); },
+    });
+    undo.push(() => server.close());
+    const firstRun = await firstAccount(core, store, accounts, config, server.url);
+    return { url: server.url, firstRun, notes: notesOf(core, config, made), close };
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw spoken(error, config);
+  }
+}
+
+/** The root key: made with a new store, else opened. Answers whether it was made. */
+async function openRoot(core: Core, store: Store, config: Config): Promise<boolean> {
+  const known = await store.get('root', 'root');
+  if (known === undefined) {
+    const header = core.createRoot(config.mode ?? 'production', config.unseal);
+    await store.tx(async (tx) => { tx.insert('root', { id: 'root', account: '', region: '', body: {}, sealed: header }); });
+    return true;
+  }
+  if (known.sealed === undefined) throw new ConfigError(`${config.home}: the store's root record has no header`);
+  core.openRoot(known.sealed, config.unseal);
+  const { mode } = core.describe();
+  if (config.mode !== undefined && config.mode !== mode) throw new ConfigError(`STRONGROOM_MODE: the mode of this home is ${mode} since its root key was made; it cannot become ${config.mode}`);
+  return false;
+}
+
+/** The first account, its root credentials and the files an AWS client reads. Done again until it was done whole. */
+async function firstAccount(core: Core, store: Store, accounts: Accounts, config: Config, url: string): Promise<boolean> {
+  writeFileSync(join(config.home, 'config'), `[default]\nregion = ${config.regions[0] ?? 'us-east-1'}\nendpoint_url = ${url}\n`, { mode: 0o600 });
+  if ((await store.get('setting', 'first-run')) !== undefined) return false;
+  const { account } = config;
+  if ((await store.get('account', account)) === undefined) await accounts.create(account);
+  const made = await accounts.createCredential({ account, secret: config.secret, show: false, ...(config.accessKeyId === undefined ? {} : { accessKeyId: config.accessKeyId }) });
+  accounts.writeCredential(made, join(config.home, 'credentials'), 'default');
+  await store.tx(async (tx) => { tx.insert('setting', { id: 'first-run', account, region: '', body: { kind: 'first-run', done: true } }); });
+  return true;
+}
+
+function notesOf(core: Core, config: Config, made: boolean): readonly string[] {
+  const info = core.describe();
+  return [
+    ...(made ? [config.unseal.how === 'keyfile'
+      ? `the root key is opened by the key file ${config.unseal.path}: whoever has that file and the data has the keys (docs/boundary.md)`
+      : `the root key is opened by the passphrase in ${config.unseal.path}`] : []),
+    ...(info.arenaReason === '' ? [] : [`secret memory is ${info.arenaKind}: ${info.arenaReason}`]),
+    ...(info.mode === 'production' ? [] : [`mode ${info.mode}: not for keys that matter`]),
+    ...(config.secret.from === 'env' ? [`${config.secret.name} can be read in this process's environment for as long as it runs`] : []),
+  ];
+}
+
+/** What went wrong at start, in a sentence with the file's name. */
+function spoken(error: unknown, config: Config): unknown {
+  if (!(error instanceof HsmError)) return error;
+  const { path } = config.unseal;
+  const sentences: Readonly<Record<string, string>> = {
+    HSM_E_ROOT: `the root key does not belong to this store: ${path} was made for another one`,
+    HSM_E_PIN: `the passphrase in ${path} does not open the root key`,
+    HSM_E_IO: `${path} cannot be read`,
+    HSM_E_EXISTS: `${path} is there already, but the store has no root key yet: move it away, or set STRONGROOM_KEY_FILE`,
+    HSM_E_SELF_TEST: 'a self-test of the core failed: run strongroom selftest',
+  };
+  const sentence = sentences[error.code];
+  return sentence === undefined ? error : new ConfigError(sentence);
 }

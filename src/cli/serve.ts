@@ -11,9 +11,6 @@ export function addServeCommand(program: Command): void {
       const home = homeOf(process.env);
       if (room.firstRun) {
         say(`new home ${home}`);
-        say(room.unseal === 'keyfile'
-          ? `the root key is opened by the key file ${room.keyFile}: whoever has that file and the data has the keys (docs/boundary.md)`
-          : 'the root key is opened by the passphrase file');
         say('credentials are written; to use them:');
         for (const line of [`AWS_SHARED_CREDENTIALS_FILE=${home}/credentials`, `AWS_CONFIG_FILE=${home}/config`, 'AWS_PROFILE=default', `AWS_ENDPOINT_URL_KMS=${room.url}`]) process.stderr.write(`  export ${line}\n`);
       }

@@ -86,14 +86,29 @@ export class Accounts {
     return row;
   }
 
+  /** As {@link partition}, for an account that must be there. */
+  async require(account: string): Promise<PartitionHandle> {
+    const partition = await this.partition(account);
+    if (partition === undefined) throw new AdminError(404, `there is no account ${account.slice(0, 40)}`);
+    return partition;
+  }
+
+  /** Writes a shared credentials file (0600) for a key just made, and closes the key. */
+  writeCredential(made: MadeCredential, path: string, profile: string): void {
+    try {
+      this.#core.writeCredential(this.#service, made.key, path, profile);
+    } finally {
+      this.#core.closeCredential(this.#service, made.key);
+    }
+  }
+
   list(after?: string): Promise<Page<AccountRecord>> {
     return this.#store.list<AccountRecord>('account', { index: 'account.all', equals: [], limit: 1000, ...(after === undefined ? {} : { after }) });
   }
 
   async createCredential(wanted: NewCredential): Promise<MadeCredential> {
     const { account } = wanted;
-    const partition = await this.partition(account);
-    if (partition === undefined) throw new AdminError(404, `there is no account ${account.slice(0, 40)}`);
+    const partition = await this.require(account);
     if (wanted.userName !== undefined && !userName.test(wanted.userName)) throw new AdminError(400, 'a user name is 1 to 64 of letters, digits and +=,.@_-');
     const accessKeyId = wanted.accessKeyId ?? this.#newId('AKIA');
     const principal = wanted.userName === undefined ? `arn:aws:iam::${account}:root` : `arn:aws:iam::${account}:user/${wanted.userName}`;
