@@ -11,7 +11,6 @@ import type { Core, Mode, SecretSource, Unseal } from './hsm/core.ts';
 import { Keyring } from './hsm/keyring.ts';
 import { StoredIdentities } from './iam/identities.ts';
 import { openCore } from './hsm/native.ts';
-import { Caretaker } from './kms/caretaker.ts';
 import { blobsOf } from './kms/operations/table.ts';
 import { createService } from './kms/service.ts';
 import { Accounts } from './server/accounts.ts';
@@ -115,12 +114,10 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     const kms = createService({
       core, store, keyring, recorder, session, log,
       regions: config.regions,
-      partitions: { of: (account) => accounts.require(account) },
+      partition: (account) => accounts.partition(account),
       identities: new StoredIdentities(store),
     });
     undo.push(() => kms.flush());
-    const caretaker = startCaretaker(kms);
-    undo.push(() => caretaker.stop());
     const server = await createServer({
       core, store, recorder, session, accounts,
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
