@@ -418,67 +418,78 @@ a_strict_partition_gives_no_plaintext(void **state)
 	assert_int_equal(hsm_data_key(session, mine, HSM_NONE, 32, NULL, &b), HSM_E_SESSION);
 }
 
-/* Whatever allocation fails, nothing half-made stays behind. */
+/* Whatever allocation or promise fails, nothing half-made stays behind. A
+ * call may still go well: the gate makes room, the library does without. */
+static hsm_status
+one_open(hsm_in pairs, hsm_out *room)
+{
+	const hsm_in sealed = { blob + 4096, 600 + 129 };
+
+	*room = ROOM(clear);
+	return hsm_envelope_open(caller, key, pairs, sealed, room);
+}
+
+static hsm_status
+one_data_key(hsm_in pairs, hsm_out *room)
+{
+	*room = (hsm_out){ blob, 4096, 0 };
+	return hsm_data_key(caller, key, pairs, 32, NULL, room);
+}
+
+static hsm_status
+one_pair(hsm_in pairs, hsm_out *room)
+{
+	static uint8_t spki[512];
+	hsm_out s = ROOM(spki);
+	hsm_status st;
+
+	*room = (hsm_out){ blob, 4096, 0 };
+	st = hsm_data_key_pair(caller, key, pairs, (hsm_spec){ HSM_KEY_EC, HSM_P256 }, &s, NULL, room);
+	assert_int_equal(s.len == 0, st != HSM_OK);
+	return st;
+}
+
+static hsm_status
+one_move(hsm_in pairs, hsm_out *room)
+{
+	const hsm_in sealed = { blob + 4096, 600 + 129 };
+
+	*room = (hsm_out){ blob, 4096, 0 };
+	return hsm_envelope_move(caller, key, pairs, sealed, key, pairs, room);
+}
+
 static void
 room_that_runs_out(void **state)
 {
+	hsm_status (*const calls[])(hsm_in, hsm_out *) = { one_open, one_data_key, one_pair, one_move };
 	const hsm_in pairs = pack(pairs_room, "a", "1", NULL);
+	hsm_out p = ROOM(clear), b = { blob + 4096, 4096, 0 }, room;
 	size_t before;
-	unsigned n, failed = 0;
-	hsm_status st;
-	size_t len;
 
 	(void)state;
-	{
-		hsm_out b = ROOM(blob), p = ROOM(clear);
+	assert_int_equal(hsm_data_key(caller, key, pairs, 600, &p, &b), HSM_OK);
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		unsigned failed = 0;
 
-		assert_int_equal(hsm_data_key(caller, key, pairs, 600, &p, &b), HSM_OK);
+		assert_int_equal(calls[i](pairs, &room), HSM_OK);
 		before = arena_live();
-		for (n = 0;; n++) {
+		for (unsigned n = 0;; n++) {
+			hsm_status st;
+
 			fault_after(n);
-			st = open_it(pairs, (hsm_in){ blob, b.len }, &len);
+			st = calls[i](pairs, &room);
 			fault_off();
-			if (!fault_fired())
+			if (!fault_fired()) {
+				assert_int_equal(st, HSM_OK);
 				break;
-			failed++;
-			assert_int_equal(st, HSM_E_MEMORY);
-			assert_int_equal(len, 0);
-			assert_int_equal(arena_live(), before);
+			}
+			failed += st != HSM_OK;
+			assert_true(st == HSM_OK || st == HSM_E_MEMORY);
+			assert_int_equal(room.len == 0, st != HSM_OK);
+			assert_true(arena_live() <= before);    /* the key may have been evicted */
 		}
-		assert_int_equal(st, HSM_OK);
+		assert_true(failed > 0);
 	}
-	for (n = 0;; n++) {
-		uint8_t spki[512];
-		hsm_out s = ROOM(spki), b = ROOM(blob);
-
-		fault_after(n);
-		st = hsm_data_key_pair(caller, key, pairs, (hsm_spec){ HSM_KEY_EC, HSM_P256 }, &s, NULL, &b);
-		fault_off();
-		assert_int_equal(arena_live(), before);
-		if (!fault_fired())
-			break;
-		if (st == HSM_OK)
-			continue;               /* the library can do without some of its tables */
-		failed++;
-		assert_int_equal(st, HSM_E_MEMORY);
-		assert_int_equal(s.len, 0);
-		assert_int_equal(b.len, 0);
-	}
-	assert_int_equal(st, HSM_OK);
-	for (n = 0;; n++) {
-		hsm_out b = ROOM(blob);
-
-		fault_after(n);
-		st = hsm_data_key(caller, key, pairs, 32, NULL, &b);
-		fault_off();
-		assert_int_equal(arena_live(), before);
-		if (!fault_fired())
-			break;
-		failed++;
-		assert_int_equal(st, HSM_E_MEMORY);
-	}
-	assert_int_equal(st, HSM_OK);
-	assert_true(failed >= 4);
 }
 
 int
