@@ -54,9 +54,9 @@ struct slot {
 	size_t objects_len, objects_cap;
 };
 
-CK_RV slots_open(void);                 /* at C_Initialize */
-void slots_close(void);
-void slots_forget(void);                /* in a forked child */
+CK_RV door_slots_open(void);                 /* at C_Initialize */
+void door_slots_close(void);
+void door_slots_forget(void);                /* in a forked child */
 /* Valid until C_Finalize. NULL: no such slot. */
 struct slot *slot_find(CK_SLOT_ID id);
 /* The slot's token, attached if need be: CKR_TOKEN_NOT_INITIALIZED (a free
@@ -87,6 +87,8 @@ struct session {
 	struct token *token;
 	CK_FLAGS flags;
 	hsm_session core;
+	hsm_session side;               /* messages in parts run beside, opened when needed */
+	bool approved;                  /* indicator of the last operation */
 	struct op_state ops[OP_COUNT];
 	bool finding;
 	struct token_search search;     /* token objects */
@@ -107,8 +109,8 @@ void sessions_close(void);
 void sessions_forget(void);               /* in a forked child */
 /* Ends all sessions of a slot. */
 void sessions_close_slot(struct slot *slot);
-hsm_role session_role(const struct session *s);
-bool session_writable(const struct session *s);
+hsm_role session_who(const struct session *s);
+bool session_rw(const struct session *s);
 void op_end(struct session *s, enum op op);     /* forgets the door's side */
 void find_end(struct session *s);
 
@@ -129,24 +131,36 @@ CK_RV rv_unwrapping(hsm_status st);
 
 /* A template as attributes of the core. Values are views of the caller's
  * bytes, except nested templates, which lie in `room`. */
-struct attrs {
+struct templ {
 	hsm_attr *at;
 	size_t n, cap;
 	uint8_t *room;                  /* heap */
 };
-CK_RV attrs_from(struct attrs *a, const CK_ATTRIBUTE *templ, CK_ULONG n);
-void attrs_free(struct attrs *a);
-const hsm_attr *attrs_find(const struct attrs *a, CK_ATTRIBUTE_TYPE type);
-CK_RV attrs_add(struct attrs *a, CK_ATTRIBUTE_TYPE type, const void *value, size_t len);
+CK_RV templ_from(struct templ *a, const CK_ATTRIBUTE *templ, CK_ULONG n);
+void templ_free(struct templ *a);
+const hsm_attr *templ_find(const struct templ *a, CK_ATTRIBUTE_TYPE type);
+CK_RV templ_add(struct templ *a, CK_ATTRIBUTE_TYPE type, const void *value, size_t len);
 /* CKR_ATTRIBUTE_VALUE_INVALID when there and malformed. */
-CK_RV attrs_bool(const struct attrs *a, CK_ATTRIBUTE_TYPE type, bool *value);
-CK_RV attrs_number(const struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG *value);
+CK_RV templ_bool(const struct templ *a, CK_ATTRIBUTE_TYPE type, bool *value);
+CK_RV templ_number(const struct templ *a, CK_ATTRIBUTE_TYPE type, CK_ULONG *value);
 
 /* ---- params.c: mechanism parameters ------------------------------------------ */
 
 /* Views of the caller's parameters; everything that a later call needs is
  * copied with held_keep. */
 CK_RV params_from(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params);
+/* An IV that may be made here, and a tag apart from the message: both are
+ * written where the caller's parameters point. */
+struct made {
+	CK_BYTE *iv, *tag;
+	CK_ULONG len, tag_len, fixed_bits;
+	CK_GENERATOR_FUNCTION generator;
+	hsm_out out;                    /* for params.iv_out; lives as long as the call */
+};
+CK_RV params_wrap(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params, struct made *made);
+CK_RV params_message(hsm_mech mech, void *ptr, CK_ULONG len, hsm_params *params, struct made *made);
+/* Before the use: the IV, made or given. */
+CK_RV made_iv(hsm_session core, struct made *made, bool encrypting, hsm_params *params);
 struct held { hsm_params params; uint8_t bytes[]; };
 CK_RV held_keep(const hsm_params *params, struct held **held);
 /* A second reading for SP 800-108, whose data contain the length of what is
@@ -155,8 +169,38 @@ CK_RV kbkdf_params(const CK_MECHANISM *mechanism, CK_ULONG bytes, hsm_params *pa
 
 /* ---- spec.c: what kind of key is asked for ------------------------------------ */
 
-CK_RV spec_generate(hsm_mech mech, const struct attrs *a, hsm_spec *spec);
-/* Of an unwrapped or derived key; param 0: as long as it comes. */
-CK_RV spec_made(const struct attrs *a, hsm_spec *spec);
+CK_RV spec_generate(hsm_mech mech, const struct templ *a, hsm_spec *spec);
+
+/* ---- object.c ------------------------------------------------------------------ */
+
+/* Objects just made in the core: durable where they say CKA_TOKEN, else known
+ * to the slot. On failure they are destroyed. */
+CK_RV objects_keep(struct session *s, const hsm_key *keys, size_t n);
+
+/* ---- builtin.c: what the module says of itself as objects ------------------------ */
+
+/* Shown only to who asks for their class. */
+bool builtin_holds(CK_OBJECT_HANDLE handle);
+size_t builtin_count(void);
+CK_OBJECT_HANDLE builtin_at(size_t i);
+hsm_status builtin_get(CK_OBJECT_HANDLE handle, CK_ATTRIBUTE_TYPE type, hsm_out *value);
+bool builtin_matches(CK_OBJECT_HANDLE handle, const hsm_attr *attrs, size_t n);
+
+/* ---- op.c: the shape that operations share ----------------------------------------- */
+
+/* The core's word for an operation: a MECH_ bit. */
+uint32_t op_use(enum op op);
+/* What a caller brings for an answer; false when no memory is that large. */
+bool out_from(hsm_out *out, CK_BYTE *ptr, const CK_ULONG *len);
+bool in_from(hsm_in *in, const CK_BYTE *ptr, CK_ULONG len);
+/* Begin, with session_enter; mechanism NULL ends what is active. */
+CK_RV op_init(CK_SESSION_HANDLE handle, enum op op, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
+CK_RV op_once(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len);
+CK_RV op_update(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len);
+CK_RV op_final(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *out, CK_ULONG *out_len);
+/* Begin one whose key and parameters wait here: that the key may is looked at. */
+CK_RV op_hold(struct session *s, enum op op, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, bool message);
+/* Give up: the core's side too. */
+void op_drop(struct session *s, enum op op);
 
 #endif

@@ -20,7 +20,7 @@ child_start(void)
 
 	memcpy(&life, &fresh, sizeof life);
 	initialised = false;
-	slots_forget();
+	door_slots_forget();
 	sessions_forget();
 }
 
@@ -72,7 +72,7 @@ life_begin(void)
 
 	if (rv != CKR_OK)
 		return rv == CKR_HOST_MEMORY || rv == CKR_FIPS_SELF_TEST_FAILED ? rv : CKR_GENERAL_ERROR;
-	if ((rv = sessions_open()) == CKR_OK && (rv = slots_open()) == CKR_OK)
+	if ((rv = sessions_open()) == CKR_OK && (rv = door_slots_open()) == CKR_OK)
 		return CKR_OK;
 	sessions_close();
 	hsm_close();
@@ -107,7 +107,7 @@ C_Finalize(void *reserved)
 		return CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	sessions_close();
-	slots_close();
+	door_slots_close();
 	hsm_close();
 	initialised = false;
 	pthread_rwlock_unlock(&life);

@@ -153,7 +153,7 @@ nested_write(const CK_ATTRIBUTE *outer, uint8_t *to, size_t cap, size_t *len)
 }
 
 static CK_RV
-nested_from(struct attrs *a, const CK_ATTRIBUTE *outer, size_t *used, size_t room, hsm_in *value)
+nested_from(struct templ *a, const CK_ATTRIBUTE *outer, size_t *used, size_t room, hsm_in *value)
 {
 	size_t len;
 	CK_RV rv = nested_write(outer, a->room + *used, room - *used, &len);
@@ -184,7 +184,7 @@ nested_size(const CK_ATTRIBUTE *templ, CK_ULONG n, size_t *size)
 }
 
 CK_RV
-attrs_from(struct attrs *a, const CK_ATTRIBUTE *templ, CK_ULONG n)
+templ_from(struct templ *a, const CK_ATTRIBUTE *templ, CK_ULONG n)
 {
 	size_t used = 0, room;
 	CK_RV rv;
@@ -218,12 +218,12 @@ attrs_from(struct attrs *a, const CK_ATTRIBUTE *templ, CK_ULONG n)
 	rv = CKR_OK;
 out:
 	if (rv != CKR_OK)
-		attrs_free(a);
+		templ_free(a);
 	return rv;
 }
 
 void
-attrs_free(struct attrs *a)
+templ_free(struct templ *a)
 {
 	free(a->at);
 	free(a->room);
@@ -231,7 +231,7 @@ attrs_free(struct attrs *a)
 }
 
 const hsm_attr *
-attrs_find(const struct attrs *a, CK_ATTRIBUTE_TYPE type)
+templ_find(const struct templ *a, CK_ATTRIBUTE_TYPE type)
 {
 	for (size_t i = 0; i < a->n; i++)
 		if (a->at[i].type == type)
@@ -240,7 +240,7 @@ attrs_find(const struct attrs *a, CK_ATTRIBUTE_TYPE type)
 }
 
 CK_RV
-attrs_add(struct attrs *a, CK_ATTRIBUTE_TYPE type, const void *value, size_t len)
+templ_add(struct templ *a, CK_ATTRIBUTE_TYPE type, const void *value, size_t len)
 {
 	if (a->n == a->cap)
 		return CKR_GENERAL_ERROR;
@@ -249,9 +249,9 @@ attrs_add(struct attrs *a, CK_ATTRIBUTE_TYPE type, const void *value, size_t len
 }
 
 CK_RV
-attrs_bool(const struct attrs *a, CK_ATTRIBUTE_TYPE type, bool *value)
+templ_bool(const struct templ *a, CK_ATTRIBUTE_TYPE type, bool *value)
 {
-	const hsm_attr *it = attrs_find(a, type);
+	const hsm_attr *it = templ_find(a, type);
 
 	if (it == NULL)
 		return CKR_OK;
@@ -262,9 +262,9 @@ attrs_bool(const struct attrs *a, CK_ATTRIBUTE_TYPE type, bool *value)
 }
 
 CK_RV
-attrs_number(const struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG *value)
+templ_number(const struct templ *a, CK_ATTRIBUTE_TYPE type, CK_ULONG *value)
 {
-	const hsm_attr *it = attrs_find(a, type);
+	const hsm_attr *it = templ_find(a, type);
 
 	if (it == NULL)
 		return CKR_OK;

@@ -72,18 +72,18 @@ form_of(CK_MECHANISM_TYPE mech)
 
 /* ---- words -------------------------------------------------------------------- */
 
-static const struct { CK_MECHANISM_TYPE digest, hmac, mgf; CK_ULONG kdf, prf; hsm_hash hash; } hashes[] = {
-	{ CKM_SHA_1, CKM_SHA_1_HMAC, CKG_MGF1_SHA1, CKD_SHA1_KDF, CKP_PKCS5_PBKD2_HMAC_SHA1, HSM_SHA1 },
-	{ CKM_SHA224, CKM_SHA224_HMAC, CKG_MGF1_SHA224, CKD_SHA224_KDF, CKP_PKCS5_PBKD2_HMAC_SHA224, HSM_SHA224 },
-	{ CKM_SHA256, CKM_SHA256_HMAC, CKG_MGF1_SHA256, CKD_SHA256_KDF, CKP_PKCS5_PBKD2_HMAC_SHA256, HSM_SHA256 },
-	{ CKM_SHA384, CKM_SHA384_HMAC, CKG_MGF1_SHA384, CKD_SHA384_KDF, CKP_PKCS5_PBKD2_HMAC_SHA384, HSM_SHA384 },
-	{ CKM_SHA512, CKM_SHA512_HMAC, CKG_MGF1_SHA512, CKD_SHA512_KDF, CKP_PKCS5_PBKD2_HMAC_SHA512, HSM_SHA512 },
-	{ CKM_SHA512_224, CKM_SHA512_224_HMAC, 0, 0, CKP_PKCS5_PBKD2_HMAC_SHA512_224, HSM_SHA512_224 },
-	{ CKM_SHA512_256, CKM_SHA512_256_HMAC, 0, 0, CKP_PKCS5_PBKD2_HMAC_SHA512_256, HSM_SHA512_256 },
-	{ CKM_SHA3_224, CKM_SHA3_224_HMAC, CKG_MGF1_SHA3_224, CKD_SHA3_224_KDF, 0, HSM_SHA3_224 },
-	{ CKM_SHA3_256, CKM_SHA3_256_HMAC, CKG_MGF1_SHA3_256, CKD_SHA3_256_KDF, 0, HSM_SHA3_256 },
-	{ CKM_SHA3_384, CKM_SHA3_384_HMAC, CKG_MGF1_SHA3_384, CKD_SHA3_384_KDF, 0, HSM_SHA3_384 },
-	{ CKM_SHA3_512, CKM_SHA3_512_HMAC, CKG_MGF1_SHA3_512, CKD_SHA3_512_KDF, 0, HSM_SHA3_512 },
+static const struct { CK_MECHANISM_TYPE digest, mgf; CK_ULONG kdf, prf; hsm_hash hash; } hashes[] = {
+	{ CKM_SHA_1, CKG_MGF1_SHA1, CKD_SHA1_KDF, CKP_PKCS5_PBKD2_HMAC_SHA1, HSM_SHA1 },
+	{ CKM_SHA224, CKG_MGF1_SHA224, CKD_SHA224_KDF, CKP_PKCS5_PBKD2_HMAC_SHA224, HSM_SHA224 },
+	{ CKM_SHA256, CKG_MGF1_SHA256, CKD_SHA256_KDF, CKP_PKCS5_PBKD2_HMAC_SHA256, HSM_SHA256 },
+	{ CKM_SHA384, CKG_MGF1_SHA384, CKD_SHA384_KDF, CKP_PKCS5_PBKD2_HMAC_SHA384, HSM_SHA384 },
+	{ CKM_SHA512, CKG_MGF1_SHA512, CKD_SHA512_KDF, CKP_PKCS5_PBKD2_HMAC_SHA512, HSM_SHA512 },
+	{ CKM_SHA512_224, 0, 0, CKP_PKCS5_PBKD2_HMAC_SHA512_224, HSM_SHA512_224 },
+	{ CKM_SHA512_256, 0, 0, CKP_PKCS5_PBKD2_HMAC_SHA512_256, HSM_SHA512_256 },
+	{ CKM_SHA3_224, CKG_MGF1_SHA3_224, CKD_SHA3_224_KDF, 0, HSM_SHA3_224 },
+	{ CKM_SHA3_256, CKG_MGF1_SHA3_256, CKD_SHA3_256_KDF, 0, HSM_SHA3_256 },
+	{ CKM_SHA3_384, CKG_MGF1_SHA3_384, CKD_SHA3_384_KDF, 0, HSM_SHA3_384 },
+	{ CKM_SHA3_512, CKG_MGF1_SHA3_512, CKD_SHA3_512_KDF, 0, HSM_SHA3_512 },
 };
 #define HASHES (sizeof hashes / sizeof hashes[0])
 
@@ -95,7 +95,6 @@ static const struct { CK_MECHANISM_TYPE digest, hmac, mgf; CK_ULONG kdf, prf; hs
 } while (0)
 
 static hsm_hash hash_by_digest(CK_MECHANISM_TYPE n) { HASH_BY(digest, n); }
-static hsm_hash hash_by_hmac(CK_MECHANISM_TYPE n) { HASH_BY(hmac, n); }
 static hsm_hash hash_by_mgf(CK_ULONG n) { HASH_BY(mgf, n); }
 static hsm_hash hash_by_kdf(CK_ULONG n) { HASH_BY(kdf, n); }
 static hsm_hash hash_by_prf(CK_ULONG n) { HASH_BY(prf, n); }
@@ -362,6 +361,146 @@ params_from(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params)
 	if (*mech >= CKM_VENDOR_DEFINED || hsm_mech_describe(*mech, &info) != HSM_OK)
 		return CKR_MECHANISM_INVALID;
 	return read_form(form_of(*mech), mechanism, params) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+}
+
+/* ---- wrapping and messages: an IV may be made here ------------------------------------- */
+
+/* Bits of the IV that the caller fixes; the rest is made. With none fixed the
+ * core makes it, else the caller's part stays and random bits follow. */
+static bool
+read_generator(CK_GENERATOR_FUNCTION generator, CK_BYTE *iv, CK_ULONG len, CK_ULONG fixed_bits, struct made *made)
+{
+	made->iv = iv;
+	made->len = len;
+	made->fixed_bits = fixed_bits;
+	made->generator = generator;
+	return iv != NULL && len != 0 && len <= 256 && generator <= CKG_GENERATE_COUNTER_XOR && fixed_bits <= len * 8;
+}
+
+static bool
+read_gcm_wrap(const CK_GCM_WRAP_PARAMS *p, hsm_params *to, struct made *made)
+{
+	to->tag_bits = (uint32_t)p->ulTagBits;
+	return p->ulTagBits <= 128 && view(&to->aad, p->pAAD, p->ulAADLen)
+	    && read_generator(p->ivGenerator, p->pIv, p->ulIvLen, p->ulIvFixedBits, made);
+}
+
+static bool
+read_ccm_wrap(const CK_CCM_WRAP_PARAMS *p, hsm_params *to, struct made *made)
+{
+	to->data_len = p->ulDataLen;
+	to->tag_bits = (uint32_t)p->ulMACLen * 8;
+	return p->ulMACLen <= 16 && view(&to->aad, p->pAAD, p->ulAADLen)
+	    && read_generator(p->nonceGenerator, p->pNonce, p->ulNonceLen, p->ulNonceFixedBits, made);
+}
+
+CK_RV
+params_wrap(const CK_MECHANISM *m, hsm_mech *mech, hsm_params *params, struct made *made)
+{
+	hsm_mech_info info;
+	bool gcm, ccm;
+
+	memset(made, 0, sizeof *made);
+	gcm = m->mechanism == CKM_AES_GCM && SIZED(CK_GCM_WRAP_PARAMS);
+	ccm = m->mechanism == CKM_AES_CCM && SIZED(CK_CCM_WRAP_PARAMS);
+	if (!gcm && !ccm)
+		return params_from(m, mech, params);
+	memset(params, 0, sizeof *params);
+	*mech = m->mechanism;
+	if (hsm_mech_describe(*mech, &info) != HSM_OK)
+		return CKR_MECHANISM_INVALID;
+	if (gcm ? !read_gcm_wrap(m->pParameter, params, made) : !read_ccm_wrap(m->pParameter, params, made))
+		return CKR_MECHANISM_PARAM_INVALID;
+	return CKR_OK;
+}
+
+static bool
+read_message(hsm_mech mech, void *ptr, CK_ULONG len, hsm_params *to, struct made *made)
+{
+	const CK_MECHANISM it = { mech, ptr, len }, *m = &it;
+
+	if (mech == CKM_AES_GCM && SIZED(CK_GCM_MESSAGE_PARAMS)) {
+		const CK_GCM_MESSAGE_PARAMS *p = ptr;
+
+		to->tag_bits = (uint32_t)p->ulTagBits;
+		made->tag = p->pTag;
+		made->tag_len = p->ulTagBits / 8;
+		return p->ulTagBits >= 32 && p->ulTagBits <= 128
+		    && read_generator(p->ivGenerator, p->pIv, p->ulIvLen, p->ulIvFixedBits, made);
+	}
+	if (mech == CKM_AES_CCM && SIZED(CK_CCM_MESSAGE_PARAMS)) {
+		const CK_CCM_MESSAGE_PARAMS *p = ptr;
+
+		to->data_len = p->ulDataLen;
+		to->tag_bits = (uint32_t)p->ulMACLen * 8;
+		made->tag = p->pMAC;
+		made->tag_len = p->ulMACLen;
+		return p->ulMACLen >= 4 && p->ulMACLen <= 16
+		    && read_generator(p->nonceGenerator, p->pNonce, p->ulNonceLen, p->ulNonceFixedBits, made);
+	}
+	if (mech == CKM_CHACHA20_POLY1305 && SIZED(CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS)) {
+		const CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS *p = ptr;
+
+		made->tag = p->pTag;
+		made->tag_len = 16;
+		return read_generator(CKG_NO_GENERATE, p->pNonce, p->ulNonceLen, 0, made);
+	}
+	return false;
+}
+
+CK_RV
+params_message(hsm_mech mech, void *ptr, CK_ULONG len, hsm_params *params, struct made *made)
+{
+	memset(params, 0, sizeof *params);
+	memset(made, 0, sizeof *made);
+	if (!read_message(mech, ptr, len, params, made) || made->tag == NULL)
+		return CKR_MECHANISM_PARAM_INVALID;
+	return CKR_OK;
+}
+
+#define MADE_IV_LEN 12u
+
+/* Random bits after those that are fixed, in place. */
+static CK_RV
+iv_complete(hsm_session core, const struct made *made)
+{
+	uint8_t fresh[256];
+	hsm_out out = { fresh, made->len, 0 };
+	CK_RV rv = rv_from(hsm_random(core, &out));
+
+	for (CK_ULONG i = 0; i < made->len && rv == CKR_OK; i++) {
+		CK_ULONG fixed = made->fixed_bits > i * 8 ? made->fixed_bits - i * 8 : 0;
+		uint8_t keep = fixed >= 8 ? 0xFF : (uint8_t)(0xFF00u >> fixed);
+
+		made->iv[i] = (uint8_t)((made->iv[i] & keep) | (fresh[i] & ~keep));
+	}
+	return rv;
+}
+
+/* All generators draw random bits: a counter would start over with every
+ * operation and repeat an IV under the same key. At least 64 of them. */
+CK_RV
+made_iv(hsm_session core, struct made *made, bool encrypting, hsm_params *params)
+{
+	CK_RV rv;
+
+	if (made->iv == NULL)
+		return CKR_OK;
+	params->iv = (hsm_in){ made->iv, made->len };
+	if (!encrypting || made->generator == CKG_NO_GENERATE)
+		return CKR_OK;
+	if (made->fixed_bits == 0 && made->len == MADE_IV_LEN) {
+		params->iv = HSM_NONE;
+		params->flags |= HSM_PARAM_IV_MADE;
+		made->out = (hsm_out){ made->iv, made->len, 0 };
+		params->iv_out = &made->out;
+		return CKR_OK;
+	}
+	if (made->len * 8 - made->fixed_bits < 64)
+		return CKR_MECHANISM_PARAM_INVALID;
+	if ((rv = iv_complete(core, made)) != CKR_OK)
+		return rv;
+	return CKR_OK;
 }
 
 /* ---- kept for a later call ----------------------------------------------------------- */

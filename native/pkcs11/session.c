@@ -76,7 +76,7 @@ find_end(struct session *s)
 }
 
 hsm_role
-session_role(const struct session *s)
+session_who(const struct session *s)
 {
 	hsm_role role = HSM_ROLE_PUBLIC;
 
@@ -84,7 +84,7 @@ session_role(const struct session *s)
 }
 
 bool
-session_writable(const struct session *s)
+session_rw(const struct session *s)
 {
 	return (s->flags & CKF_RW_SESSION) != 0;
 }
@@ -117,6 +117,8 @@ session_enter(CK_SESSION_HANDLE handle, struct session **out)
 CK_RV
 session_leave(struct session *s, CK_RV rv)
 {
+	if (rv == CKR_OK)
+		s->approved = hsm_approved();
 	pthread_mutex_unlock(&s->lock);
 	door_leave();
 	return rv;
@@ -178,12 +180,14 @@ session_end(struct session *s)
 	if (slot->sessions == 1 && hsm_logout(s->core) == HSM_OK)
 		token_logged_out(s->token);
 	(void)!hsm_session_close(s->core);
+	if (s->side != 0)
+		(void)!hsm_session_close(s->side);
 	slot->sessions--;
-	if (session_writable(s))
+	if (session_rw(s))
 		slot->rw_sessions--;
 	pthread_mutex_unlock(&slot->lock);
 	s->handle = 0;
-	s->core = 0;
+	s->core = s->side = 0;
 	session_give(index);
 }
 
@@ -333,13 +337,13 @@ C_CloseAllSessions(CK_SLOT_ID id)
 static CK_STATE
 state_of(const struct session *s)
 {
-	switch (session_role(s)) {
+	switch (session_who(s)) {
 	case HSM_ROLE_OFFICER:
 		return CKS_RW_SO_FUNCTIONS;
 	case HSM_ROLE_USER:
-		return session_writable(s) ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+		return session_rw(s) ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
 	default:
-		return session_writable(s) ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
+		return session_rw(s) ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
 	}
 }
 
@@ -365,7 +369,7 @@ C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO *info)
 static CK_RV
 login_refused(const struct session *s, CK_USER_TYPE user)
 {
-	hsm_role now = session_role(s);
+	hsm_role now = session_who(s);
 
 	if (user == CKU_CONTEXT_SPECIFIC)
 		return now == HSM_ROLE_USER ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
@@ -440,7 +444,7 @@ C_InitPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR *pin, CK_ULONG len)
 		return CKR_ARGUMENTS_BAD;
 	if ((rv = session_enter(handle, &s)) != CKR_OK)
 		return rv;
-	if (session_role(s) != HSM_ROLE_OFFICER)
+	if (session_who(s) != HSM_ROLE_OFFICER)
 		rv = CKR_USER_NOT_LOGGED_IN;
 	else if (len < HSM_PIN_MIN || len > HSM_PIN_MAX)
 		rv = CKR_PIN_LEN_RANGE;
@@ -452,9 +456,9 @@ C_InitPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR *pin, CK_ULONG len)
 static CK_RV
 session_set_pin(struct session *s, hsm_in old, hsm_in pin)
 {
-	hsm_role role = session_role(s) == HSM_ROLE_OFFICER ? HSM_ROLE_OFFICER : HSM_ROLE_USER;
+	hsm_role role = session_who(s) == HSM_ROLE_OFFICER ? HSM_ROLE_OFFICER : HSM_ROLE_USER;
 
-	if (!session_writable(s))
+	if (!session_rw(s))
 		return CKR_SESSION_READ_ONLY;
 	if (pin.len < HSM_PIN_MIN || pin.len > HSM_PIN_MAX)
 		return CKR_PIN_LEN_RANGE;

@@ -106,14 +106,14 @@ slots_scan(bool first)
 }
 
 CK_RV
-slots_open(void)
+door_slots_open(void)
 {
 	home_known = token_home(home) == HSM_OK;
 	return slots_scan(true);
 }
 
 void
-slots_close(void)
+door_slots_close(void)
 {
 	size_t n = atomic_exchange(&slots_len, 0);
 
@@ -127,7 +127,7 @@ slots_close(void)
 }
 
 void
-slots_forget(void)
+door_slots_forget(void)
 {
 	static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
 

@@ -31,9 +31,9 @@ static const struct { uint8_t der[24]; size_t len; uint32_t type, curve; } curve
 };
 
 static CK_RV
-curve_from(uint32_t type, const struct attrs *a, hsm_spec *spec)
+curve_from(uint32_t type, const struct templ *a, hsm_spec *spec)
 {
-	const hsm_attr *params = attrs_find(a, CKA_EC_PARAMS);
+	const hsm_attr *params = templ_find(a, CKA_EC_PARAMS);
 
 	if (params == NULL)
 		return CKR_TEMPLATE_INCOMPLETE;
@@ -50,14 +50,14 @@ curve_from(uint32_t type, const struct attrs *a, hsm_spec *spec)
 }
 
 static CK_RV
-set_from(const struct attrs *a, const uint32_t names[3], hsm_spec *spec)
+set_from(const struct templ *a, const uint32_t names[3], hsm_spec *spec)
 {
 	CK_ULONG set = 0;
 	CK_RV rv;
 
-	if (attrs_find(a, CKA_PARAMETER_SET) == NULL)
+	if (templ_find(a, CKA_PARAMETER_SET) == NULL)
 		return CKR_TEMPLATE_INCOMPLETE;
-	if ((rv = attrs_number(a, CKA_PARAMETER_SET, &set)) != CKR_OK)
+	if ((rv = templ_number(a, CKA_PARAMETER_SET, &set)) != CKR_OK)
 		return rv;
 	if (set < 1 || set > 3)
 		return CKR_PARAMETER_SET_NOT_SUPPORTED;
@@ -66,14 +66,14 @@ set_from(const struct attrs *a, const uint32_t names[3], hsm_spec *spec)
 }
 
 static CK_RV
-length_from(const struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG unit, hsm_spec *spec)
+length_from(const struct templ *a, CK_ATTRIBUTE_TYPE type, CK_ULONG unit, hsm_spec *spec)
 {
 	CK_ULONG n = 0;
 	CK_RV rv;
 
-	if (attrs_find(a, type) == NULL)
+	if (templ_find(a, type) == NULL)
 		return CKR_TEMPLATE_INCOMPLETE;
-	if ((rv = attrs_number(a, type, &n)) != CKR_OK)
+	if ((rv = templ_number(a, type, &n)) != CKR_OK)
 		return rv;
 	if (n == 0 || n > (1u << 24))
 		return type == CKA_VALUE_LEN ? CKR_KEY_SIZE_RANGE : CKR_ATTRIBUTE_VALUE_INVALID;
@@ -82,7 +82,7 @@ length_from(const struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG unit, hsm_sp
 }
 
 CK_RV
-spec_generate(hsm_mech mech, const struct attrs *a, hsm_spec *spec)
+spec_generate(hsm_mech mech, const struct templ *a, hsm_spec *spec)
 {
 	static const uint32_t dsa[3] = { 44, 65, 87 }, kem[3] = { 512, 768, 1024 };
 	hsm_mech_info info;
@@ -110,34 +110,4 @@ spec_generate(hsm_mech mech, const struct attrs *a, hsm_spec *spec)
 	default:
 		return length_from(a, CKA_VALUE_LEN, 8, spec);
 	}
-}
-
-/* The core's key types; named HMAC keys are generic secrets. */
-static uint32_t
-key_type_from(CK_KEY_TYPE type)
-{
-	if ((type >= CKK_MD5_HMAC && type <= CKK_SHA224_HMAC) || (type >= CKK_SHA3_224_HMAC && type <= CKK_SHA3_512_HMAC)
-	    || (type >= CKK_SHA512_224_HMAC && type <= CKK_SHA512_T_HMAC))
-		return HSM_KEY_GENERIC;
-	return type > UINT32_MAX ? HSM_KEY_ANY : (uint32_t)type;
-}
-
-CK_RV
-spec_made(const struct attrs *a, hsm_spec *spec)
-{
-	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
-	CK_ULONG len = 0;
-	CK_RV rv;
-
-	*spec = (hsm_spec){ HSM_KEY_GENERIC, 0 };
-	if ((rv = attrs_number(a, CKA_KEY_TYPE, &type)) != CKR_OK || (rv = attrs_number(a, CKA_VALUE_LEN, &len)) != CKR_OK)
-		return rv;
-	if (len > (1u << 24))
-		return CKR_KEY_SIZE_RANGE;
-	*spec = (hsm_spec){ key_type_from(type), (uint32_t)len * 8 };
-	if (spec->type == HSM_KEY_DES3 && spec->param == 0)
-		spec->param = 192;
-	if (spec->type == HSM_KEY_CHACHA20 && spec->param == 0)
-		spec->param = 256;
-	return CKR_OK;
 }

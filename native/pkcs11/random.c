@@ -1,0 +1,28 @@
+/* random.c - random bytes. The core's generator takes no seed from callers. */
+#include "door.h"
+
+CK_RV
+C_SeedRandom(CK_SESSION_HANDLE handle, CK_BYTE *seed, CK_ULONG len)
+{
+	struct session *s;
+	CK_RV rv;
+
+	if (seed == NULL && len != 0)
+		return CKR_ARGUMENTS_BAD;
+	rv = session_enter(handle, &s);
+	return rv == CKR_OK ? session_leave(s, CKR_RANDOM_SEED_NOT_SUPPORTED) : rv;
+}
+
+CK_RV
+C_GenerateRandom(CK_SESSION_HANDLE handle, CK_BYTE *out, CK_ULONG len)
+{
+	hsm_out to = { out, len, 0 };
+	struct session *s;
+	CK_RV rv;
+
+	if (len > LEN_MAX || (out == NULL && len != 0))
+		return CKR_ARGUMENTS_BAD;
+	if ((rv = session_enter(handle, &s)) != CKR_OK)
+		return rv;
+	return session_leave(s, len == 0 ? CKR_OK : rv_from(hsm_random(s->core, &to)));
+}
