@@ -114,6 +114,9 @@ HSM_MUST_USE hsm_status hsm_session_role(hsm_session session, hsm_role *role);
 /* Roles are a partition's, as in PKCS#11: all its sessions change. */
 HSM_MUST_USE hsm_status hsm_login(hsm_session session, hsm_role role, hsm_in pin);
 HSM_MUST_USE hsm_status hsm_logout(hsm_session session);
+/* Is this the PIN of the user, who is logged in already? Counted as a try of
+ * login is; nothing changes. HSM_E_NOT_LOGGED_IN, HSM_E_PIN, HSM_E_PIN_LOCKED. */
+HSM_MUST_USE hsm_status hsm_pin_check(hsm_session session, hsm_in pin);
 HSM_MUST_USE hsm_status hsm_pin_set(hsm_session session, hsm_role role, hsm_in pin);  /* ephemeral partitions */
 
 /* ---- tokens: partitions opened by PIN ------------------------------------ */

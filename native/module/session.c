@@ -411,6 +411,19 @@ out:
 	return st;
 }
 
+hsm_status
+hsm_pin_check(hsm_session session, hsm_in pin)
+{
+	struct session *s;
+	hsm_status st;
+
+	if ((st = session_acquire(session, &s)) != HSM_OK)
+		return st;
+	st = s->role == HSM_ROLE_PUBLIC ? partition_login(s->part, HSM_ROLE_CONTEXT, pin) : HSM_E_ROLE;
+	session_release(s);
+	return st;
+}
+
 static void
 visit_cancel(struct session *s, void *arg)
 {
