@@ -10,7 +10,7 @@ import { HsmError } from './hsm/core.ts';
 import type { Core, Mode, SecretSource, Unseal } from './hsm/core.ts';
 import { Keyring } from './hsm/keyring.ts';
 import { StoredIdentities } from './iam/identities.ts';
-import { openCore } from './hsm/native.ts';
+import { loadCore } from './hsm/native.ts';
 import { blobsOf } from './kms/operations/table.ts';
 import { createService } from './kms/service.ts';
 import { Accounts } from './server/accounts.ts';
@@ -101,7 +101,7 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     for (const step of undo.reverse()) await step();
   };
   try {
-    const core = openCore();
+    const core = loadCore();
     undo.push(() => { core.close(); });
     const store = await openSqlite({ home: config.home, core });
     undo.push(() => store.close());

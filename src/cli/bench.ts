@@ -5,7 +5,7 @@ import { kmsCases, startBare, startOurs } from '../bench/kms.ts';
 import { measure, type Case, type Result } from '../bench/measure.ts';
 import { nodeCases } from '../bench/node-api.ts';
 import { asCsv, asTable, machine, type Report } from '../bench/report.ts';
-import { openCore } from '../hsm/native.ts';
+import { loadCore } from '../hsm/native.ts';
 import { say } from './output.ts';
 
 interface BenchOptions {
@@ -31,7 +31,7 @@ export function addBenchCommand(program: Command): void {
 async function run(options: BenchOptions): Promise<void> {
   let stopped = false;
   process.once('SIGINT', () => { stopped = true; });
-  const core = openCore();
+  const core = loadCore();
   const servers = [{ name: 'strongroom', endpoint: await startOurs() }, { name: 'bare node:http', endpoint: await startBare() }];
   const results: Result[] = [];
   const missing: { name: string; why: string }[] = [];

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { openCore } from '../hsm/native.ts';
+import { loadCore } from '../hsm/native.ts';
 import { homeOf } from '../open.ts';
 import { AdminClient } from './admin.ts';
 import { CommandError, exitCode, printRecord, printRows, type Format } from './output.ts';
@@ -19,7 +19,7 @@ export function addDoctorCommands(program: Command): void {
     .argument('[name]', 'only this one')
     .option('--json', 'a JSON array')
     .action((name: string | undefined, format: Format) => {
-      const core = openCore();
+      const core = loadCore();
       const names = name === undefined ? core.selfTests() : [name];
       if (names.some((n) => !core.selfTests().includes(n))) throw new CommandError(exitCode.notFound, `no self-test '${name ?? ''}'`, `there are: ${core.selfTests().join(', ')}`);
       const rows = names.map((n) => ({ name: n, passed: core.selfTest(n).failed === undefined }));
@@ -86,7 +86,7 @@ function keyFindings(home: string): Finding[] {
 
 function coreFindings(): Finding[] {
   try {
-    const info = openCore().describe();
+    const info = loadCore().describe();
     return [
       { check: 'core', verdict: info.why === '' ? 'ok' : 'problem', detail: `${info.version}, ${info.library}, ${info.state}${info.why === '' ? '' : `: ${info.why}`}` },
       { check: 'secret memory', verdict: info.arenaReason === '' ? 'ok' : 'note', detail: `${info.arenaKind}, ${Math.round(info.arenaSize / 1024)} KiB${info.arenaReason === '' ? '' : `: ${info.arenaReason}`}` },
