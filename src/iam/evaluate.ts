@@ -25,8 +25,8 @@ export interface Question {
   readonly boundary?: Policy | undefined;
   /** Policies of the session: each must allow. */
   readonly session?: readonly Policy[] | undefined;
-  /** A grant allows this action to this principal. */
-  readonly granted?: boolean;
+  /** A grant allows this action: to this principal, or to its account (which then decides by its identity policies). */
+  readonly granted?: boolean | 'account';
 }
 
 export type PolicySource = 'resource-based' | 'identity-based' | 'boundary' | 'session';
@@ -65,9 +65,9 @@ function withinAccount(question: Question): Decision {
 
   if (resourcePolicy !== undefined) {
     if (reach === closeness.exact || (reach === closeness.any && principal.kind !== 'role')) return { allowed: true, statement: given?.statement };
-    if (granted && principal.kind !== 'role') return { allowed: true, statement: undefined };
-    if (reach >= closeness.any || granted) return narrowed(question) ?? { allowed: true, statement: given?.statement };
-    if (reach === closeness.none) return unsaid('resource-based');
+    if (granted === true && principal.kind !== 'role') return { allowed: true, statement: undefined };
+    if (reach >= closeness.any || granted === true) return narrowed(question) ?? { allowed: true, statement: given?.statement };
+    if (reach === closeness.none && granted === false) return unsaid('resource-based');
   }
   return identitySide(question);
 }
@@ -78,7 +78,7 @@ function acrossAccounts(question: Question): Decision {
   const own: Decision = question.principal.kind === 'service' ? { allowed: true, statement: undefined } : identitySide(question);
   if (!own.allowed) return own;
   const given = resourcePolicy === undefined ? undefined : closestAllow(resourcePolicy, question);
-  if (given === undefined && !granted) return unsaid('resource-based');
+  if (given === undefined && granted === false) return unsaid('resource-based');
   return own;
 }
 

@@ -70,7 +70,7 @@ export class Authoriser {
         principal, action: need.action, sourceArn: context.values('aws:sourcearn')?.[0],
         encryptionContext: need.facts?.encryptionContext ?? (input['EncryptionContext'] as Readonly<Record<string, string>> | undefined),
       });
-      if (grant !== undefined && evaluate({ ...question, resource: key.arn, granted: true }).allowed) return { grant };
+      if (grant !== undefined && evaluate({ ...question, resource: key.arn, granted: grant.to === 'account' ? 'account' : true }).allowed) return { grant: grant.row };
     }
     if (need.account !== principal.account) throw this.#hidden(request, principal, input, identity, need, nowMs);
     throw denied(principal, need, key?.arn ?? need.resource, decision);

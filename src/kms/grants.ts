@@ -1,4 +1,5 @@
 /** Grants: which of them let a caller through, and the tokens that name them. */
+import { rootArn } from '../iam/arn.ts';
 import { namesOf, type Principal } from '../iam/principal.ts';
 import type { Core } from '../hsm/core.ts';
 import type { Reader, Row } from '../store/store.ts';
@@ -25,17 +26,27 @@ export interface GrantQuestion {
   readonly sourceArn: string | undefined;
 }
 
+export interface FoundGrant {
+  readonly row: GrantRow;
+  /** Whom it names: the principal, or its whole account. */
+  readonly to: 'principal' | 'account';
+}
+
 /** The first grant on the key that allows this. Most keys have none: then nothing is read. */
-export async function findGrant(store: Reader, key: Key, question: GrantQuestion): Promise<GrantRow | undefined> {
+export async function findGrant(store: Reader, key: Key, question: GrantQuestion): Promise<FoundGrant | undefined> {
   const operation = grantOperationOf(question.action);
   if (operation === undefined || !key.record.hasGrants) return undefined;
-  const { principal } = question;
-  const names = principal.service === undefined ? namesOf(principal) : [principal.service];
-  for (const name of names) {
-    const found = await firstOf(store, key, name, (grant) => grant.operations.includes(operation) && satisfies(grant.constraints, operation, question));
-    if (found !== undefined) return found;
+  for (const { name, to } of granteesOf(question.principal)) {
+    const row = await firstOf(store, key, name, (grant) => grant.operations.includes(operation) && satisfies(grant.constraints, operation, question));
+    if (row !== undefined) return { row, to };
   }
   return undefined;
+}
+
+function granteesOf(principal: Principal): readonly { readonly name: string; readonly to: 'principal' | 'account' }[] {
+  if (principal.service !== undefined) return [{ name: principal.service, to: 'principal' }];
+  const own = namesOf(principal).map((name) => ({ name, to: 'principal' as const }));
+  return principal.kind === 'root' ? own : [...own, { name: rootArn(principal.account), to: 'account' }];
 }
 
 async function firstOf(store: Reader, key: Key, grantee: string, fits: (grant: GrantRecord) => boolean): Promise<GrantRow | undefined> {
@@ -82,8 +93,9 @@ export class GrantTokens {
     this.#core = core;
   }
 
-  make(grant: Pick<GrantRecord, 'key' | 'grantId'>): string {
-    const name = grantRowId(grant.key, grant.grantId);
+  /** Fresh each time: `nonce` is 16 hex digits. */
+  make(grant: Pick<GrantRecord, 'key' | 'grantId'>, nonce: string): string {
+    const name = `${nonce}/${grantRowId(grant.key, grant.grantId)}`;
     return Buffer.concat([this.#core.recordMac('grant-token', name, 1, empty), Buffer.from(name)]).toString('base64');
   }
 
@@ -94,7 +106,7 @@ export class GrantTokens {
     if (bytes.length <= 32 || bytes.toString('base64') !== token || !this.#core.recordCheck('grant-token', name, 1, empty, bytes.subarray(0, 32))) {
       throw fail('InvalidGrantTokenException', 'Grant token is invalid.');
     }
-    return name;
+    return name.slice(name.indexOf('/') + 1);
   }
 }
 

@@ -37,6 +37,9 @@ function parsed(text: string): Policy {
   }
 }
 
+/** A policy that was checked when it was stored. */
+export const readPolicy = (text: string): Policy => parsePolicy(text, 'resource');
+
 const malformed = (sentence: string) => fail('MalformedPolicyDocumentException', sentence);
 
 /** Stands for every account in the core's list. */

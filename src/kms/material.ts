@@ -1,5 +1,5 @@
 /** Key material: making it in the core, sealing it, and admitting other accounts to it. */
-import type { Attribute, KeyHandle, PartitionHandle } from '../hsm/core.ts';
+import type { Attribute, Binding, PartitionHandle } from '../hsm/core.ts';
 import { ATTR } from '../hsm/numbers.ts';
 import type { NewRow, Tx } from '../store/store.ts';
 import type { Key } from './key.ts';
@@ -35,23 +35,28 @@ export function materialRow(key: { readonly id: string; readonly account: string
   return { id: materialRowId(key.region, materialId), account: key.account, region: key.region, body: { key: key.id, keyId, materialId }, sealed };
 }
 
+/** The same material under the same name, admitting these accounts and no others. */
+export async function resealFor({ core, session, partitions }: Services, account: string, binding: Binding, sealed: Buffer, accounts: readonly string[]): Promise<Buffer> {
+  const partition = await partitions.of(account);
+  const handle = core.open(session, partition, binding, sealed);
+  try {
+    core.setAttributes(session, handle, [sharedWith(accounts)]);
+    return core.seal(session, handle, binding);
+  } finally {
+    core.closeObject(session, handle);
+  }
+}
+
 /** In a transaction: seal every material of the key anew, admitting these accounts. Answers what to forget afterwards. */
 export async function share(services: Services, tx: Tx, key: Key, accounts: readonly string[]): Promise<() => void> {
-  const { core, session, keyring, partitions } = services;
-  const partition = await partitions.of(key.account);
+  const partition = await services.partitions.of(key.account);
   const forget: (() => void)[] = [];
   for (const { id: materialId } of key.record.materials) {
     const row = await tx.get<MaterialRecord>('material', materialRowId(key.region, materialId));
     if (row?.sealed === undefined) continue;
     const binding = { objectId: key.record.keyId, materialId };
-    const handle: KeyHandle = core.open(session, partition, binding, row.sealed);
-    try {
-      core.setAttributes(session, handle, [sharedWith(accounts)]);
-      tx.update(row, { sealed: core.seal(session, handle, binding) });
-    } finally {
-      core.closeObject(session, handle);
-    }
-    forget.push(() => keyring.forget(partition, binding));
+    tx.update(row, { sealed: await resealFor(services, key.account, binding, row.sealed, accounts) });
+    forget.push(() => services.keyring.forget(partition, binding));
   }
   return () => forget.forEach((one) => one());
 }

@@ -128,6 +128,7 @@ export const currentMaterial = (key: KeyRecord): Material | undefined => key.mat
 export function dueOf(key: Omit<KeyRecord, 'dueMs'>): number | undefined {
   const moments: number[] = [];
   if (key.deletion !== undefined) return key.deletion.dueMs;
+  // Only a multi-Region primary's record has `rotation`: replicas read it there.
   if (key.rotation?.enabled === true && key.state === 'Enabled') moments.push(key.rotation.nextMs);
   for (const { imported } of key.materials) {
     if (imported?.state === 'IMPORTED' && imported.validToMs !== undefined) moments.push(imported.validToMs);

@@ -20,6 +20,7 @@ import { aliasRowId, keyRowId, materialRowId, type AliasRecord, type KeyRecord, 
 import { parseKeyName, type KeyName } from './resolve.ts';
 import type { KeyUsageName } from './shapes.ts';
 import { stateRefusal, type StateRule } from './states.ts';
+import type { Tally } from './tally.ts';
 import type { LastUsage } from './usage.ts';
 
 /** A key's sealed object, found: what opening it takes. */
@@ -56,6 +57,9 @@ export interface Services extends Parts {
   readonly tokens: GrantTokens;
   readonly markers: Markers;
   readonly usage: LastUsage;
+  /** Grants of a key, keys of an account in a Region: for the ceilings. */
+  readonly grantTally: Tally;
+  readonly keyTally: Tally;
 }
 
 export interface OpenKey {

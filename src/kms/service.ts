@@ -15,6 +15,7 @@ import { Partitions } from './partitions.ts';
 import { Run, type Parts, type Services } from './run.ts';
 import { readInput } from './shape.ts';
 import { entryOf } from './trail.ts';
+import { Tally } from './tally.ts';
 import { LastUsage } from './usage.ts';
 
 export interface KmsService {
@@ -39,6 +40,8 @@ export function createService(parts: Parts): KmsService {
     authoriser: new Authoriser(parts.store, parts.identities),
     tokens: new GrantTokens(parts.core),
     markers: new Markers(parts.core),
+    grantTally: new Tally(parts.store, (key) => ({ table: 'grant', index: 'grant.key', equals: [key] })),
+    keyTally: new Tally(parts.store, (place) => ({ table: 'key', index: 'key.place', equals: place.split('/') })),
   });
 
   async function handle(request: ServiceRequest): Promise<ServiceAnswer> {

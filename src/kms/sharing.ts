@@ -13,13 +13,14 @@ export function sharerOf(grant: Pick<GrantRecord, 'grantee' | 'granteeIs'>, owne
   return account === owner ? undefined : account;
 }
 
-export async function sharersByGrants(reader: Reader, key: Key): Promise<readonly string[]> {
+/** `without`: a grant that is about to go. */
+export async function sharersByGrants(reader: Reader, key: Key, without?: string): Promise<readonly string[]> {
   if (!key.record.hasGrants) return [];
   const accounts = new Set<string>();
   for (let after: string | undefined; ;) {
     const page = await reader.list<GrantRecord>('grant', { index: 'grant.key', equals: [key.id], limit: 1000, ...(after === undefined ? {} : { after }) });
     for (const { body } of page.rows) {
-      const account = sharerOf(body, key.account);
+      const account = body.grantId === without ? undefined : sharerOf(body, key.account);
       if (account !== undefined) accounts.add(account);
     }
     if (page.next === undefined) return [...accounts];

@@ -48,7 +48,7 @@ export const indexes = {
   'alias.key': { table: 'alias', equals: ['key'] },
   'grant.key': { table: 'grant', equals: ['key'] },
   'grant.grantee': { table: 'grant', equals: ['key', 'grantee'] },
-  'grant.retiring': { table: 'grant', equals: ['account', 'region', 'retiring'] },
+  'grant.retiring': { table: 'grant', equals: ['region', 'retiring'] },
   'credential.principal': { table: 'credential', equals: ['account', 'principal'] },
   'principal.account': { table: 'principal', equals: ['account', 'kind'] },
   'setting.kind': { table: 'setting', equals: ['account', 'region', 'kind'] },

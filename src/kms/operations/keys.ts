@@ -105,6 +105,7 @@ export function unsaved(run: Run, body: KeyRecord, region = run.region): Key {
 /** Make the material, where it is ours to make, and write key, policy and material at once. */
 async function insertKey(run: Run, bare: KeyRecord, policyText: string): Promise<Key> {
   const { services } = run;
+  await checkKeyCount(run, run.region);
   const partition = await services.partitions.of(run.account);
   const made = bare.origin === 'AWS_KMS' ? { id: services.ids.long() } : undefined;
   const sealed = made && (await makeMaterial(services, partition, bare, made.id));
@@ -116,7 +117,16 @@ async function insertKey(run: Run, bare: KeyRecord, policyText: string): Promise
     tx.insert('policy', { ...place, body: { text: policyText } });
     if (made !== undefined && sealed !== undefined) tx.insert('material', materialRow(key, bare.keyId, made.id, sealed));
   });
+  services.keyTally.add(placeOf(run, run.region), 1);
   return key;
+}
+
+const mostKeys = 100_000;
+
+export const placeOf = (run: Run, region: string): string => `${run.account}/${region}`;
+
+export async function checkKeyCount(run: Run, region: string): Promise<void> {
+  if ((await run.services.keyTally.of(placeOf(run, region))) >= mostKeys) throw fail('LimitExceededException', `The account has ${mostKeys} KMS keys in ${region} already.`);
 }
 
 /* ---- reading -------------------------------------------------------------------- */

@@ -1,0 +1,214 @@
+/**
+ * What falls due without a request: keys whose waiting period is over, rotations, imported material
+ * that expires. It works off the index of due keys by the store's clock; each step is one transaction
+ * that looks again before it acts, so running twice, or on two nodes, does a thing once.
+ */
+import type { Resource } from '../audit/recorder.ts';
+import type { Row, Table } from '../store/store.ts';
+import { Key } from './key.ts';
+import { materialMissing } from './operations/keys.ts';
+import { changed, materialRowId, type GrantRecord, type KeyRecord, type Material, type MaterialRecord } from './records.ts';
+import { changeAll, relatedKeys } from './related.ts';
+import { prepareMaterial, rotateIn } from './rotate.ts';
+import type { Services } from './run.ts';
+import { lastUseRowId } from './usage.ts';
+
+const day = 86_400_000;
+
+export interface CaretakerOptions {
+  /** Between two rounds; default one second. */
+  readonly everyMs?: number;
+}
+
+export class Caretaker {
+  readonly #services: Services;
+  readonly #flush: () => Promise<void>;
+  readonly #everyMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<number> | undefined;
+
+  constructor(service: { readonly services: Services; flush(): Promise<void> }, { everyMs = 1000 }: CaretakerOptions = {}) {
+    this.#services = service.services;
+    this.#flush = () => service.flush();
+    this.#everyMs = everyMs;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => void this.run(), this.#everyMs).unref();
+  }
+
+  /** Waits for the round under way and writes what is gathered. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    await this.#round;
+    await this.#flush();
+  }
+
+  /** One round: everything that is due now. Answers how many keys were looked after; never rejects. */
+  run(): Promise<number> {
+    this.#round ??= this.#work().finally(() => { this.#round = undefined; });
+    return this.#round;
+  }
+
+  async #work(): Promise<number> {
+    const { store, log } = this.#services;
+    let done = 0;
+    try {
+      await this.#flush();
+      for (let after: string | undefined; ;) {
+        const page = await store.list<KeyRecord>('key', { index: 'key.due', equals: [], limit: 100, ...(after === undefined ? {} : { after }) });
+        for (const row of page.rows) {
+          if ((row.body.dueMs ?? Infinity) > store.now()) return done;
+          await this.#attend(new Key(row));
+          done++;
+        }
+        if (page.next === undefined) return done;
+        after = page.next;
+      }
+    } catch (error) {
+      log(`caretaker: ${error instanceof Error ? `${error.name}: ${error.message}` : typeof error}`);
+      return done;
+    }
+  }
+
+  /** One key's failure does not keep the others waiting. */
+  async #attend(key: Key): Promise<void> {
+    const { store, log } = this.#services;
+    const nowMs = store.now();
+    try {
+      const { deletion, rotation } = key.record;
+      if (deletion !== undefined) return await this.#delete(key, nowMs);
+      await this.#expire(key, nowMs);
+      if (rotation?.enabled === true && rotation.nextMs <= nowMs) await this.#rotate(key, nowMs);
+    } catch (error) {
+      log(`caretaker: ${key.arn}: ${error instanceof Error ? `${error.name}: ${error.message}` : typeof error}`);
+    }
+  }
+
+  /* ---- deletion -------------------------------------------------------------- */
+
+  /** What hangs on the key goes first, the key and its material last and together. */
+  async #delete(key: Key, nowMs: number): Promise<void> {
+    const { store, keyring, partitions, usage, keyTally } = this.#services;
+    if (!isDue(key.record, nowMs)) return;
+    while (await this.#deleteSome(key, nowMs, 'grant', 'grant.key')) { /* until none is left */ }
+    while (await this.#deleteSome(key, nowMs, 'alias', 'alias.key')) { /* until none is left */ }
+    const gone = await store.tx(async (tx) => {
+      const row = await tx.get<KeyRecord>('key', key.id);
+      if (row === undefined || !isDue(row.body, nowMs)) return undefined;
+      const last = new Key(row);
+      for (const { id } of last.record.materials) await remove(tx, 'material', materialRowId(key.region, id));
+      await remove(tx, 'policy', key.id);
+      await remove(tx, 'counter', lastUseRowId(key.id));
+      tx.delete(row);
+      await leaveSet(tx, last, nowMs);
+      return last;
+    });
+    if (gone === undefined) return;
+    usage.forget(key.id);
+    keyTally.add(`${key.account}/${key.region}`, -1);
+    const partition = await partitions.of(key.account);
+    for (const { id } of gone.record.materials) keyring.forget(partition, { objectId: key.record.keyId, materialId: id });
+    await this.#event('DeleteKey', key, { keyId: key.record.keyId });
+  }
+
+  /** True while there may be more. */
+  async #deleteSome(key: Key, nowMs: number, table: 'grant' | 'alias', index: 'grant.key' | 'alias.key'): Promise<boolean> {
+    const { store } = this.#services;
+    const page = await store.list<GrantRecord>(table, { index, equals: [key.id], limit: 200 });
+    if (page.rows.length === 0) return false;
+    return store.tx(async (tx) => {
+      const row = await tx.get<KeyRecord>('key', key.id);
+      if (row === undefined || !isDue(row.body, nowMs)) return false;
+      for (const one of page.rows) await remove(tx, table, one.id);
+      return true;
+    });
+  }
+
+  /* ---- rotation ----------------------------------------------------------------- */
+
+  async #rotate(key: Key, nowMs: number): Promise<void> {
+    const { store } = this.#services;
+    const related = await store.tx((tx) => relatedKeys(tx, key));
+    const made = await prepareMaterial(this.#services, related);
+    const rotated = await store.tx(async (tx) => {
+      const row = await tx.get<KeyRecord>('key', key.id);
+      const rotation = row?.body.rotation;
+      if (row === undefined || rotation?.enabled !== true || rotation.nextMs > nowMs || row.body.state !== 'Enabled') return false;
+      await rotateIn(tx, new Key(row), made, 'AUTOMATIC', nowMs);
+      return true;
+    });
+    if (rotated) await this.#event('RotateKey', key, { keyId: key.record.keyId, rotationType: 'AUTOMATIC', keyMaterialId: made.id });
+  }
+
+  /* ---- expiry of imported material -------------------------------------------------- */
+
+  async #expire(key: Key, nowMs: number): Promise<void> {
+    const { store, keyring, partitions } = this.#services;
+    const expired = await store.tx(async (tx) => {
+      const row = await tx.get<KeyRecord>('key', key.id);
+      if (row === undefined) return [];
+      const over = row.body.materials.filter((material) => hasExpired(material, nowMs));
+      if (over.length === 0) return [];
+      for (const { id } of over) await remove(tx, 'material', materialRowId(key.region, id));
+      tx.update(row, { body: withoutMaterials(row.body, over) });
+      return over;
+    });
+    if (expired.length === 0) return;
+    const partition = await partitions.of(key.account);
+    for (const { id } of expired) {
+      keyring.forget(partition, { objectId: key.record.keyId, materialId: id });
+      await this.#event('DeleteExpiredKeyMaterial', key, { keyId: key.record.keyId, keyMaterialId: id });
+    }
+  }
+
+  /* ---- the trail ---------------------------------------------------------------------- */
+
+  async #event(name: string, key: Key, extra: Readonly<Record<string, unknown>>): Promise<void> {
+    const resource: Resource = { ARN: key.arn, accountId: key.account, type: 'AWS::KMS::Key' };
+    const { recorder, ids } = this.#services;
+    await recorder.record({
+      source: 'kms.amazonaws.com', name, readOnly: false, region: key.region, requestId: ids.uuid(), sourceIp: 'AWS Internal', userAgent: 'AWS Internal',
+      actor: undefined, recipients: [key.account], resources: [resource], extra,
+    }).durable;
+  }
+}
+
+const isDue = ({ deletion }: KeyRecord, nowMs: number): boolean => deletion?.dueMs !== undefined && deletion.dueMs <= nowMs;
+
+const hasExpired = ({ imported }: Material, nowMs: number): boolean => imported?.state === 'IMPORTED' && imported.validToMs !== undefined && imported.validToMs <= nowMs;
+
+/** The key as it is when these imported materials are gone. */
+export function withoutMaterials(record: KeyRecord, gone: readonly Material[]): KeyRecord {
+  const names = new Set(gone.map(({ id }) => id));
+  const materials = record.materials.flatMap((material): readonly Material[] => {
+    if (!names.has(material.id) || material.imported === undefined) return [material];
+    // What was never current is forgotten; what once was must come back, the same.
+    if (material.state === 'PENDING_ROTATION' || material.state === 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION') return [];
+    const { validToMs: _, ...imported } = material.imported;
+    return [{ ...material, imported: { ...imported, state: 'PENDING_IMPORT' } }];
+  });
+  const missing = materialMissing({ ...record, materials });
+  return changed(record, { materials, ...(missing && record.deletion === undefined ? { state: 'PendingImport' } : {}) });
+}
+
+type Deleter = { get<T>(table: Table, id: string): Promise<Row<T> | undefined>; delete(row: Row<unknown>): void };
+
+async function remove(tx: Deleter, table: Table, id: string): Promise<void> {
+  const row = await tx.get<MaterialRecord>(table, id);
+  if (row !== undefined) tx.delete(row);
+}
+
+/** A replica that is gone is told to the others; the last one lets its primary's waiting period begin. */
+async function leaveSet(tx: Parameters<Parameters<Services['store']['tx']>[0]>[0], key: Key, nowMs: number): Promise<void> {
+  const set = key.record.multiRegion;
+  if (set === undefined) return;
+  const others = (await relatedKeys(tx, key)).filter(({ region }) => region !== key.region);
+  const multiRegion = { ...set, replicas: set.replicas.filter((region) => region !== key.region) };
+  changeAll(tx, others, ({ record, region }) => {
+    const deletion = record.deletion;
+    const begins = region === set.primary && record.state === 'PendingReplicaDeletion' && multiRegion.replicas.length === 0 && deletion !== undefined;
+    return { multiRegion, ...(begins ? { state: 'PendingDeletion' as const, deletion: { ...deletion, dueMs: nowMs + deletion.windowDays * day } } : {}) };
+  });
+}
