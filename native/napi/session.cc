@@ -68,10 +68,22 @@ struct PinSet : Login {
   hsm_status Run() { return hsm_pin_set(session, role, pin); }
 };
 
+// pinCheck(session, pin)
+struct PinCheck : Call {
+  hsm_session session;
+  hsm_in pin;
+  void Read(Args& arg) {
+    session = arg.Handle(0, "session");
+    arg.Bytes(1, "pin", &pin);
+  }
+  hsm_status Run() { return hsm_pin_check(session, pin); }
+};
+
 const Export kList[] = {
     NOW("sessionService", SessionService), NOW("sessionOpen", SessionOpen), NOW("sessionClose", SessionClose),
     NOW("sessionRole", SessionRole),       NOW("login", Login),             LATER("loginSlow", Login),
     NOW("logout", Logout),                 NOW("pinSet", PinSet),           LATER("pinSetSlow", PinSet),
+    NOW("pinCheck", PinCheck),             LATER("pinCheckSlow", PinCheck),
 };
 
 }  // namespace

@@ -50,6 +50,8 @@ export interface Addon {
   logout(session: number): void;
   pinSet(session: number, role: number, pin: Uint8Array): void;
   pinSetSlow(session: number, role: number, pin: Uint8Array): Promise<void>;
+  pinCheck(session: number, pin: Uint8Array): void;
+  pinCheckSlow(session: number, pin: Uint8Array): Promise<void>;
 
   credentialCreate(service: number, partition: number, id: string, principal: string, expiresMs: number, source: number, from: string, shown: Uint8Array | undefined, sealed: Uint8Array): [key: number, sealed: number, shown: number];
   credentialWrite(service: number, key: number, path: string, profile: string): void;

@@ -91,7 +91,7 @@ export class Hsm {
   }
 
   /**
-   * A session in a partition. With a PIN it is logged in, which takes about a tenth of a second on a
+   * A session in a partition of this HSM. With a PIN it is logged in, which takes about a tenth of a second on a
    * worker thread, hence a promise. Without a home a partition that is new is made on the way.
    *
    * HSM_E_PARTITION: no such partition in the home; HSM_E_PIN; HSM_E_PIN_LOCKED; HSM_E_LIMIT: too many sessions.
@@ -165,17 +165,26 @@ export class Hsm {
     const name = options.partition ?? 'default';
     const partition = this.#partitions.get(name);
     const handle = this.#core.openSession(partition, { readWrite: options.readOnly !== true });
-    const session = new Session(this.#core, name, partition, handle, (ended) => this.#sessions.delete(ended));
+    const session = new Session(this.#core, name, partition, handle, (ended) => { this.#ending(ended); });
     this.#sessions.add(session);
     return session;
   }
 
+  /** With its last session the login of a partition ends, as in PKCS#11. */
+  #ending(session: Session): void {
+    this.#sessions.delete(session);
+    if (!this.#partitions.asksForPin(session.partition)) return;
+    for (const other of this.#sessions) if (other.partition === session.partition) return;
+    if (session.role !== 'public') session.logout();
+  }
+
   async #login(options: LoginOptions): Promise<Session> {
     const session = this.#session(options);
+    this.#partitions.refresh(session.partition);
     const role = options.role ?? 'user';
     try {
       // Roles are the partition's: where another session has logged in, the PIN is still checked.
-      await session.login(options.pin, session.role === 'user' && role === 'user' ? 'context' : role);
+      await (session.role === 'user' && role === 'user' ? session.checkPin(options.pin) : session.login(options.pin, role));
       return session;
     } catch (error) {
       session.close();

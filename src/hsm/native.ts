@@ -178,7 +178,7 @@ export class NativeCore implements Core {
     this.#addon.login(session, roleNumber(role), pin);
   }
 
-  async loginSlow(session: SessionHandle, role: 'user' | 'officer' | 'context', pin: Uint8Array): Promise<void> {
+  async loginSlow(session: SessionHandle, role: 'user' | 'officer', pin: Uint8Array): Promise<void> {
     await this.#addon.loginSlow(session, roleNumber(role), pin);
   }
 
@@ -192,6 +192,11 @@ export class NativeCore implements Core {
 
   async setPinSlow(session: SessionHandle, role: 'user' | 'officer', pin: Uint8Array): Promise<void> {
     await this.#addon.pinSetSlow(session, roleNumber(role), pin);
+  }
+
+  /** Is this the PIN of the user, who is logged in already? Throws HSM_E_PIN. */
+  async checkPin(session: SessionHandle, pin: Uint8Array): Promise<void> {
+    await this.#addon.pinCheckSlow(session, pin);
   }
 
   // ---- access keys

@@ -22,6 +22,7 @@ export class Partitions {
   readonly #core: NativeCore;
   readonly #home: string | undefined;
   readonly #open = new Map<string, PartitionHandle>();
+  readonly #withPin = new Set<string>();
 
   constructor(core: NativeCore, home: string | undefined) {
     this.#core = core;
@@ -52,15 +53,33 @@ export class Partitions {
       // The user of a partition without PINs sets the officer's first: from then on it is asked for.
       if (options.officerPin !== undefined) await this.#core.setPinSlow(session, 'officer', bytes(options.officerPin));
       if (options.pin !== undefined) await this.#core.setPinSlow(session, 'user', bytes(options.pin));
+      if (options.pin !== undefined || options.officerPin !== undefined) {
+        this.#withPin.add(name);
+        this.#core.logout(session);
+      }
     } finally {
       this.#core.closeSession(session);
     }
     if (options.strict === true) this.#core.restrictPartition(partition);
   }
 
+  asksForPin(name: string): boolean {
+    return this.#home !== undefined || this.#withPin.has(name);
+  }
+
+  /** Another process may have changed a PIN. */
+  refresh(name: string): void {
+    const partition = this.#open.get(name);
+    if (this.#home !== undefined && partition !== undefined) this.#core.refreshToken(partition, readFileSync(fileOf(this.#home, name)));
+  }
+
   /** Sets a PIN anew. By its owner, `old` is checked; by the officer's session, for the user, it is empty. */
   async setPin(name: string, session: SessionHandle, role: 'user' | 'officer', old: string | Uint8Array, pin: string | Uint8Array): Promise<void> {
-    if (this.#home === undefined) return await this.#core.setPinSlow(session, role, bytes(pin));
+    if (this.#home === undefined) {
+      await this.#core.setPinSlow(session, role, bytes(pin));
+      this.#withPin.add(name);
+      return;
+    }
     writeWhole(fileOf(this.#home, name), await this.#core.setTokenPin(session, role, bytes(old), bytes(pin)));
   }
 

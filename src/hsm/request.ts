@@ -1,4 +1,4 @@
-import type { Attribute, KeyInfo, KeySpec } from './core.ts';
+import { HsmError, type Attribute, type KeyInfo, type KeySpec } from './core.ts';
 import { ATTR, CLASS, CURVE, HASH, KEY, MECH, USE } from './numbers.ts';
 
 /** What a key may be used for. Asked for at its making, never widened afterwards. */
@@ -107,6 +107,31 @@ export function publicAttributes(spec: KeySpec, spki: Uint8Array, granted: reado
     ...allUses.filter((use) => uses[use].half === 'public').map((use): Attribute => [uses[use].attr, granted.includes(use)]),
   ];
 }
+
+/** CKK_ number of an SPKI by its algorithm's object identifier. Throws HsmError HSM_E_FORMAT. */
+export function keyTypeOf(spki: Uint8Array): number {
+  // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER …
+  const at = header(spki, 0, 0x30);
+  const algorithm = at < 0 ? -1 : header(spki, at, 0x30);
+  const oid = algorithm < 0 ? -1 : header(spki, algorithm, 0x06);
+  const name = oid < 0 ? '' : Buffer.from(spki.subarray(oid, oid + (spki[oid - 1] ?? 0))).toString('hex');
+  const type = algorithms[name];
+  if (type === undefined) throw new HsmError('HSM_E_FORMAT', 'not a SubjectPublicKeyInfo of a known algorithm');
+  return type;
+}
+
+/** Where the content of the DER element at `at` begins; -1: another tag. */
+function header(der: Uint8Array, at: number, tag: number): number {
+  if (der[at] !== tag) return -1;
+  const length = der[at + 1] ?? 0;
+  return at + 2 + (length > 0x80 ? length - 0x80 : 0);
+}
+
+const algorithms: Readonly<Record<string, number>> = {
+  '2a864886f70d010101': KEY.RSA, '2a8648ce3d0201': KEY.EC, '2b6570': KEY.EDWARDS, '2b656e': KEY.MONTGOMERY,
+  '608648016503040311': KEY.ML_DSA, '608648016503040312': KEY.ML_DSA, '608648016503040313': KEY.ML_DSA,
+  '608648016503040401': KEY.ML_KEM, '608648016503040402': KEY.ML_KEM, '608648016503040403': KEY.ML_KEM,
+};
 
 /** Uses of a key as the gate holds them; for a private key those of its public half as well. */
 export function usesOf(info: KeyInfo): KeyUse[] {

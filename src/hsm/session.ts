@@ -2,7 +2,7 @@ import type { Attribute, PartitionHandle, SessionHandle } from './core.ts';
 import { bytesOf, keyOf, PublicKey, type Bytes, type Ground, type Key, type KeyOf } from './key.ts';
 import type { NativeCore, Role } from './native.ts';
 import { ATTR, CLASS, MECH } from './numbers.ts';
-import { attributesOf, isPair, shapeOf, specOf, type HashName, type KeyRequest, type SymmetricRequest } from './request.ts';
+import { attributesOf, isPair, keyTypeOf, shapeOf, specOf, type HashName, type KeyRequest, type SymmetricRequest } from './request.ts';
 
 const digests: Readonly<Record<HashName, number>> = {
   sha224: MECH.SHA224, sha256: MECH.SHA256, sha384: MECH.SHA384, sha512: MECH.SHA512, 'sha3-256': MECH.SHA3_256, 'sha3-384': 0x2c0, 'sha3-512': 0x2d0,
@@ -22,17 +22,17 @@ export class Session {
   readonly #core: NativeCore;
   readonly #ground: Ground;
   readonly #room: PartitionHandle;
-  readonly #closed: (session: Session) => void;
+  readonly #closing: (session: Session) => void;
   #open = true;
 
   /** Made by {@link Hsm.session}. */
-  constructor(core: NativeCore, partition: string, room: PartitionHandle, handle: SessionHandle, closed: (session: Session) => void) {
+  constructor(core: NativeCore, partition: string, room: PartitionHandle, handle: SessionHandle, closing: (session: Session) => void) {
     this.#core = core;
     this.partition = partition;
     this.#room = room;
     this.handle = handle;
     this.#ground = { core, session: handle };
-    this.#closed = closed;
+    this.#closing = closing;
   }
 
   /** public, user or officer. */
@@ -46,11 +46,15 @@ export class Session {
 
   /**
    * On a worker thread: a PIN takes about a tenth of a second to check. HSM_E_PIN, HSM_E_PIN_LOCKED,
-   * HSM_E_LOGGED_IN. Role context checks the user's PIN once more while the user is logged in. A PIN
-   * given as bytes can be wiped by you afterwards; a string cannot.
+   * HSM_E_LOGGED_IN. A PIN given as bytes can be wiped by you afterwards; a string cannot.
    */
-  async login(pin: Bytes, role: 'user' | 'officer' | 'context' = 'user'): Promise<void> {
+  async login(pin: Bytes, role: 'user' | 'officer' = 'user'): Promise<void> {
     await this.#core.loginSlow(this.handle, role, bytesOf(pin));
+  }
+
+  /** Is this the PIN of the user, who is logged in already? Tries are counted. Throws HSM_E_PIN. */
+  async checkPin(pin: Bytes): Promise<void> {
+    await this.#core.checkPin(this.handle, bytesOf(pin));
   }
 
   logout(): void {
@@ -78,7 +82,7 @@ export class Session {
 
   /** Somebody else's public key, as SPKI (DER), to verify with, encrypt to, or encapsulate to. */
   importPublicKey(spki: Uint8Array): PublicKey {
-    const handle = this.#core.create(this.handle, 0, [[ATTR.CLASS, CLASS.PUBLIC], [ATTR.VALUE, spki]]);
+    const handle = this.#core.create(this.handle, 0, [[ATTR.CLASS, CLASS.PUBLIC], [ATTR.KEY_TYPE, keyTypeOf(spki)], [ATTR.VALUE, spki]]);
     return new PublicKey(this.#ground, handle, this.#core.describeKey(this.handle, handle).spec);
   }
 
@@ -116,11 +120,8 @@ export class Session {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    try {
-      this.#core.closeSession(this.handle);
-    } finally {
-      this.#closed(this);
-    }
+    this.#closing(this);
+    this.#core.closeSession(this.handle);
   }
 }
 

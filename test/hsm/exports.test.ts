@@ -8,7 +8,7 @@ const calls = [...header.matchAll(/\bhsm_(\w+)\([^;{]*\);/g)].map(([, name]) => 
 
 /** Calls that may run on the queue: slow mechanisms, key generation, PIN and passphrase derivation. */
 const slow = [
-  'batch', 'create', 'dataKeyPair', 'decrypt', 'derive', 'encrypt', 'final', 'generatePair', 'login', 'once', 'pinSet', 'recover', 'rootCreate',
+  'batch', 'create', 'dataKeyPair', 'decrypt', 'derive', 'encrypt', 'final', 'generatePair', 'login', 'once', 'pinCheck', 'pinSet', 'recover', 'rootCreate',
   'rootOpen', 'selfTest', 'sign', 'tokenCreate', 'tokenPin', 'tokenReset', 'unwrap', 'verify', 'wrap',
 ].map((name) => `${name}Slow`);
 
@@ -17,7 +17,7 @@ const giving = {
   'nothing, a handle, a number or a flag': [
     'approved', 'approvedCarry', 'attrSet', 'begin', 'cancel', 'close', 'copy', 'create', 'credentialClose', 'credentialOpen', 'credentialWrite',
     'decapsulate', 'derive', 'destroy', 'find', 'generate', 'generatePair', 'keyDescribe', 'login', 'logout', 'mechAt', 'mechDescribe', 'objectClose',
-    'objectOpen', 'open', 'partitionClose', 'partitionEphemeral', 'partitionOpen', 'partitionRestrict', 'pinSet', 'recordCheck', 'rootClose',
+    'objectOpen', 'open', 'partitionClose', 'partitionEphemeral', 'partitionOpen', 'partitionRestrict', 'pinCheck', 'pinSet', 'recordCheck', 'rootClose',
     'rootOpen', 'selfTest', 'selfTestAt', 'sessionClose', 'sessionOpen', 'sessionRole', 'sessionService', 'sigv4Verify', 'tokenDescribe', 'tokenOpen',
     'tokenRefresh', 'unwrap', 'updateKey', 'verify', 'zeroise', 'describe', 'envelopePeek',
   ],
