@@ -83,7 +83,7 @@ hsm_batch(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const h
 	if (use == MECH_DIGEST)
 		st = take_digest(session, mech, params, &loan);
 	else if (use == MECH_ENCRYPT || use == MECH_DECRYPT || use == MECH_SIGN)
-		st = loan_take(session, key, use, mech, params, &loan);
+		st = loan_use(session, key, use, mech, params, &loan);
 	else
 		st = HSM_E_ARGS;
 	if (st == HSM_OK)

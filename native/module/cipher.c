@@ -28,7 +28,7 @@ hsm_encrypt(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *p
 	struct job job = { &loan, plain, out };
 	hsm_status st;
 
-	if ((st = loan_take(session, key, MECH_ENCRYPT, mech, params, &loan)) == HSM_OK)
+	if ((st = loan_use(session, key, MECH_ENCRYPT, mech, params, &loan)) == HSM_OK)
 		st = gate_run(seal, &job, loan.mech->heap, loan.mech->depth);
 	loan_return(&loan);
 	return out_settle(out, st);
@@ -41,7 +41,7 @@ hsm_decrypt(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *p
 	struct job job = { &loan, in, plain };
 	hsm_status st;
 
-	if ((st = loan_take(session, key, MECH_DECRYPT, mech, params, &loan)) == HSM_OK)
+	if ((st = loan_use(session, key, MECH_DECRYPT, mech, params, &loan)) == HSM_OK)
 		st = gate_run(open, &job, loan.mech->heap, loan.mech->depth);
 	loan_return(&loan);
 	return out_settle(plain, st);

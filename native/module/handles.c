@@ -101,6 +101,13 @@ slot_give(struct table *t, struct chunk *c, uint32_t slot)
 	t->free = slot + 1;
 }
 
+/* Under the lock. */
+static void
+live_count(struct table *t, uint32_t by)
+{
+	atomic_store_explicit(&t->live, atomic_load_explicit(&t->live, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
 hsm_status
 table_reserve(struct table *t, uint64_t generation, uint64_t *handle)
 {
@@ -110,7 +117,7 @@ table_reserve(struct table *t, uint64_t generation, uint64_t *handle)
 	uint32_t slot = 0;
 
 	*handle = 0;
-	pthread_mutex_lock(&t->lock);
+	lock_take(&t->lock);
 	if (t->free != 0) {
 		slot = t->free - 1;
 		t->free = chunk_of(t, slot)->next[slot & (CHUNK_SLOTS - 1)];
@@ -123,8 +130,9 @@ table_reserve(struct table *t, uint64_t generation, uint64_t *handle)
 		generation = (atomic_load_explicit(&s->word, memory_order_relaxed) >> STATE_BITS) + 1;
 	atomic_store(&s->word, generation << STATE_BITS | MADE);
 	*handle = generation << t->slot_bits | slot;
+	live_count(t, 1);
 out:
-	pthread_mutex_unlock(&t->lock);
+	lock_give(&t->lock);
 	return st;
 }
 
@@ -135,7 +143,6 @@ table_publish(struct table *t, uint64_t handle, void *item)
 	struct slot *s = &chunk_of(t, slot)->slots[slot & (CHUNK_SLOTS - 1)];
 
 	atomic_store_explicit(&s->item, item, memory_order_release);
-	atomic_fetch_add_explicit(&t->live, 1, memory_order_relaxed);
 	atomic_store(&s->word, handle_word(t, handle, LIVE));
 }
 
@@ -145,11 +152,12 @@ slot_free(struct table *t, struct chunk *c, uint64_t handle)
 {
 	uint32_t slot = table_slot(t, handle);
 
-	pthread_mutex_lock(&t->lock);
+	lock_take(&t->lock);
 	atomic_store(&c->slots[slot & (CHUNK_SLOTS - 1)].word, handle_word(t, handle, FREE));
 	if (handle >> t->slot_bits < generation_max(t))
 		slot_give(t, c, slot);
-	pthread_mutex_unlock(&t->lock);
+	live_count(t, UINT32_MAX);
+	lock_give(&t->lock);
 }
 
 void
@@ -173,7 +181,6 @@ slot_reap(struct table *t, struct chunk *c, uint64_t handle)
 	if (!atomic_compare_exchange_strong(&c->slots[at].word, &closing, handle_word(t, handle, MADE)))
 		return;
 	t->reap(item);
-	atomic_fetch_sub_explicit(&t->live, 1, memory_order_relaxed);
 	slot_free(t, c, handle);
 }
 
@@ -248,12 +255,43 @@ table_retire(struct table *t, uint64_t handle)
 	return atomic_compare_exchange_strong(&s->word, &live, handle_word(t, handle, CLOSING));
 }
 
+void *
+table_item(struct table *t, uint64_t handle)
+{
+	uint32_t slot = table_slot(t, handle);
+	struct chunk *c;
+
+	if (handle >> HANDLE_BITS != 0 || (c = chunk_of(t, slot)) == NULL)
+		return NULL;
+	return atomic_load_explicit(&c->slots[slot & (CHUNK_SLOTS - 1)].item, memory_order_acquire);
+}
+
+bool
+table_live(struct table *t, uint64_t handle)
+{
+	uint32_t slot = table_slot(t, handle);
+	struct chunk *c = chunk_of(t, slot);
+
+	return c != NULL && atomic_load(&c->slots[slot & (CHUNK_SLOTS - 1)].word) == handle_word(t, handle, LIVE);
+}
+
+bool
+table_end(struct table *t, uint64_t handle)
+{
+	struct chunk *c;
+
+	if (handle >> HANDLE_BITS != 0 || (c = chunk_of(t, table_slot(t, handle))) == NULL || !table_retire(t, handle))
+		return false;
+	slot_reap(t, c, handle);
+	return true;
+}
+
 /* The chunks stay allocated: other threads of the parent may have held them
  * half-changed when the process forked. */
 void
 table_forget(struct table *t)
 {
-	pthread_mutex_init(&t->lock, NULL);
+	lock_give(&t->lock);
 	for (uint32_t i = 0; i < TABLE_CHUNKS; i++)
 		atomic_store(&t->chunks[i], NULL);
 	atomic_store(&t->span, 0);

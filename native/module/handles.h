@@ -13,11 +13,11 @@
 #ifndef STRONGROOM_HANDLES_H
 #define STRONGROOM_HANDLES_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../base/lock.h"
 #include "../base/status.h"
 
 #define HANDLE_BITS   53u
@@ -29,16 +29,16 @@
 struct chunk;
 
 struct table {
-	pthread_mutex_t lock;
+	struct lock lock;
 	unsigned slot_bits;                     /* the rest is generation */
 	void (*reap)(void *item);               /* wipe and free; no lock is held */
 	_Atomic(struct chunk *) chunks[TABLE_CHUNKS];
 	_Atomic uint32_t span;                  /* slots ever used */
-	_Atomic uint32_t live;
+	_Atomic uint32_t live;                  /* slots in use, until they are reaped */
 	uint32_t free;                          /* head of the free list, slot + 1 */
 };
 
-#define TABLE_INIT(bits, reaper) { .lock = PTHREAD_MUTEX_INITIALIZER, .slot_bits = (bits), .reap = (reaper) }
+#define TABLE_INIT(bits, reaper) { .slot_bits = (bits), .reap = (reaper) }
 
 /* A slot in state MADE, known to nobody. generation 0: the slot's next.
  * HSM_E_LIMIT, HSM_E_MEMORY. */
@@ -56,6 +56,14 @@ int64_t table_loans(struct table *t, uint64_t handle);
 /* The end of a handle: no new loans from now. Only with a loan in hand.
  * false: somebody else was first. */
 bool table_retire(struct table *t, uint64_t handle);
+
+/* Without a loan, for tables whose items are never freed: what lies in the
+ * slot (whoever's it is now), and whether the handle is good. What was read
+ * from the item before table_live said yes was this handle's. */
+void *table_item(struct table *t, uint64_t handle);         /* NULL: nothing ever did */
+bool table_live(struct table *t, uint64_t handle);
+/* Retire, and reap if nobody has a loan. false: no such handle. */
+bool table_end(struct table *t, uint64_t handle);
 
 /* In a forked child: forget everything, touch nothing. */
 void table_forget(struct table *t);

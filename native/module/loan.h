@@ -16,6 +16,9 @@ struct loan {
 
 #define LOAN_NONE ((struct loan){ NULL, NULL, NULL, NULL })
 
+/* For calls that need nothing of the session but its yes: loan->session stays
+ * NULL, and nothing of it is written. */
+HSM_MUST_USE hsm_status loan_use(hsm_session session, hsm_key key, uint32_t use, hsm_mech mech, const hsm_params *params, struct loan *loan);
 HSM_MUST_USE hsm_status loan_take(hsm_session session, hsm_key key, uint32_t use, hsm_mech mech, const hsm_params *params, struct loan *loan);
 void loan_return(struct loan *loan);            /* empty is fine */
 

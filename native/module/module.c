@@ -140,16 +140,19 @@ hsm_self_test_at(size_t i)
 
 /* ---- power --------------------------------------------------------------------------------- */
 
+static const struct timespec pause = { 0, 200000 };
+
 /* Nobody comes in any more (the state says so); wait until all have left. */
 static void
 power_drain(void)
 {
-	const struct timespec pause = { 0, 200000 };
-
 	while (!gate_empty())
 		nanosleep(&pause, NULL);
 	session_forget(NULL);
 	while (session_count() != 0)
+		nanosleep(&pause, NULL);
+	object_forget(NULL);
+	while (object_count() != 0)
 		nanosleep(&pause, NULL);
 }
 
@@ -158,7 +161,6 @@ power_off(void)
 {
 	(void)!state_event(EVENT_CLOSE, NULL);
 	power_drain();
-	object_forget(NULL);
 	hsm_root_close();
 	partition_close_all();
 	resident_close_boot();

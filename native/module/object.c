@@ -37,6 +37,13 @@ object_check(struct session *s, struct object *o, uint32_t use, const struct mec
 	return policy_check(&ask);
 }
 
+static void
+object_warm(struct object *o)
+{
+	if (!atomic_load_explicit(&o->warm, memory_order_relaxed))
+		atomic_store_explicit(&o->warm, true, memory_order_relaxed);
+}
+
 hsm_status
 object_acquire(struct session *s, hsm_key handle, uint32_t use, const struct mech *mech, struct object **out)
 {
@@ -56,12 +63,47 @@ object_acquire(struct session *s, hsm_key handle, uint32_t use, const struct mec
 		goto out;
 	if (!whole && (st = resident_load(o)) != HSM_OK)
 		goto out;
-	if (!atomic_load_explicit(&o->warm, memory_order_relaxed))
-		atomic_store_explicit(&o->warm, true, memory_order_relaxed);
+	object_warm(o);
 	*out = o;
 	return HSM_OK;
 out:
 	object_release(o);
+	return st;
+}
+
+/* At home, with the key there, the object's loan is all that is needed: it
+ * keeps the partition, which is the session's too. Everything else goes the
+ * long way. */
+hsm_status
+object_borrow(hsm_session session, const struct session_glance *g, hsm_key handle, uint32_t use,
+	const struct mech *mech, struct object **out)
+{
+	struct object *o = table_acquire(&objects, handle);
+	struct policy_ask ask;
+	struct session *s;
+	hsm_status st;
+
+	*out = NULL;
+	if (o == NULL)
+		return HSM_E_HANDLE;
+	if (g->part == o->part && atomic_load(&o->residency) == PRESENT && partition_alive(o->part)) {
+		ask = (struct policy_ask){
+			.role = g->role == HSM_ROLE_PUBLIC ? partition_role(o->part) : g->role, .writable = g->writable,
+			.home = true, .strict = partition_strict(o->part), .facts = atomic_load(&o->facts), .use = use, .mech = mech
+		};
+		if ((st = policy_check(&ask)) == HSM_OK) {
+			object_warm(o);
+			*out = o;
+			return HSM_OK;
+		}
+		object_release(o);
+		return st;
+	}
+	object_release(o);
+	if ((st = session_acquire(session, &s)) != HSM_OK)
+		return st;
+	st = object_acquire(s, handle, use, mech, out);
+	session_release(s);
 	return st;
 }
 

@@ -48,6 +48,10 @@ void object_forget_private(const struct partition *p);
 
 struct facts;
 
+/* object_acquire for a session that was only looked at. */
+HSM_MUST_USE hsm_status object_borrow(hsm_session session, const struct session_glance *g, hsm_key handle, uint32_t use,
+	const struct mech *mech, struct object **o);
+
 /* What a new object is made of. */
 struct object_plan {
 	struct session *session;

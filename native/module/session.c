@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/lock.h"
 #include "../crypto/rng.h"
 #include "../mech/mech.h"
 #include "gate.h"
@@ -22,20 +23,22 @@
 _Static_assert((UINT64_C(1) << SESSION_SLOT_BITS) <= (uint64_t)TABLE_CHUNKS * CHUNK_SLOTS, "every slot has a chunk");
 
 struct session {
+	/* Line for line: others look at these in passing. */
+	_Alignas(64) _Atomic(struct partition *) part;  /* NULL: SERVICE */
+	_Atomic hsm_role role;          /* PUBLIC: whatever the partition's is */
+	_Atomic uint32_t flags;
+	struct lock lock;               /* operations, own */
 	hsm_session handle;
-	struct partition *part;         /* NULL: SERVICE */
-	hsm_role role;                  /* PUBLIC: whatever the partition's is */
-	uint32_t flags;
-	pthread_mutex_t lock;           /* operations, own */
 	struct operation *operations[SESSION_USES];
 	hsm_key *own;                   /* die with the session; some may be gone already */
 	size_t own_len, own_cap;
+	uint8_t *principal;
 	size_t principal_len;
-	uint8_t principal[];
 };
 
 static void session_reap(void *item);
 
+/* Sessions are never freed, only used again: a look in passing finds memory. */
 static struct table sessions = TABLE_INIT(SESSION_SLOT_BITS, session_reap);
 
 /* ---- numbers -------------------------------------------------------------- */
@@ -43,16 +46,36 @@ static struct table sessions = TABLE_INIT(SESSION_SLOT_BITS, session_reap);
 #define NUMBERS 64u
 
 static struct {
-	pthread_mutex_t lock;
+	struct lock lock;
 	uint64_t at[NUMBERS];
 	size_t left;
-} numbers = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} numbers;
 
 static hsm_status
 numbers_fill(void *arg)
 {
-	(void)arg;
-	return rng_bytes(numbers.at, sizeof numbers.at);
+	return rng_bytes(arg, sizeof numbers.at);
+}
+
+/* Out of numbers: draw outside the lock, since a stack may be waited for. */
+static hsm_status
+numbers_more(void)
+{
+	uint64_t fresh[NUMBERS];
+	hsm_status st;
+
+	if ((st = gate_enter()) != HSM_OK)
+		return st;
+	st = gate_run(numbers_fill, fresh, 0, 4096);
+	gate_leave();
+	if (st != HSM_OK)
+		return st;
+	lock_take(&numbers.lock);
+	memcpy(numbers.at, fresh, sizeof fresh);
+	numbers.left = NUMBERS;
+	lock_give(&numbers.lock);
+	bytes_wipe(fresh, sizeof fresh);
+	return HSM_OK;
 }
 
 /* A random generation: neither 0 (an unused slot's) nor the last. */
@@ -60,66 +83,121 @@ static hsm_status
 number_next(uint64_t *generation)
 {
 	const uint64_t max = (UINT64_C(1) << (HANDLE_BITS - SESSION_SLOT_BITS)) - 2;
-	hsm_status st = HSM_OK;
+	hsm_status st;
 
-	pthread_mutex_lock(&numbers.lock);
-	if (numbers.left == 0 && (st = gate_run(numbers_fill, NULL, 0, 4096)) == HSM_OK)
-		numbers.left = NUMBERS;
-	if (st == HSM_OK) {
-		*generation = 1 + numbers.at[--numbers.left] % max;
-		numbers.at[numbers.left] = 0;
+	for (*generation = 0; *generation == 0;) {
+		lock_take(&numbers.lock);
+		if (numbers.left != 0) {
+			*generation = 1 + numbers.at[--numbers.left] % max;
+			numbers.at[numbers.left] = 0;
+		}
+		lock_give(&numbers.lock);
+		if (*generation == 0 && (st = numbers_more()) != HSM_OK)
+			return st;
 	}
-	pthread_mutex_unlock(&numbers.lock);
-	return st;
+	return HSM_OK;
 }
 
 /* ---- life ----------------------------------------------------------------- */
 
-hsm_status
-session_make(struct partition *p, hsm_role role, uint32_t flags, hsm_in principal, hsm_session *session)
+static hsm_status
+principal_keep(struct session *s, hsm_in principal)
 {
-	struct session *s = NULL;
+	s->principal = NULL;
+	s->principal_len = principal.len;
+	if (principal.len == 0)
+		return HSM_OK;
+	if ((s->principal = malloc(principal.len)) == NULL)
+		return HSM_E_MEMORY;
+	memcpy(s->principal, principal.ptr, principal.len);
+	return HSM_OK;
+}
+
+/* The struct of a reserved slot: from its last session, or a new one. */
+static struct session *
+session_of(hsm_session handle)
+{
+	struct session *s = table_item(&sessions, handle);
+
+	if (s == NULL && (s = aligned_alloc(64, sizeof *s)) != NULL)
+		memset(s, 0, sizeof *s);
+	return s;
+}
+
+/* Takes the partition's loan over when it succeeds. Who powers the module off
+ * changes the state first and ends sessions afterwards; we publish first and
+ * look at the state afterwards. */
+static hsm_status
+session_begin(struct partition *p, hsm_role role, uint32_t flags, hsm_in principal, hsm_session *session)
+{
+	hsm_session handle;
 	uint64_t generation;
+	struct session *s;
 	hsm_status st;
 
-	*session = 0;
 	if (principal.len > PRINCIPAL_MAX)
 		return HSM_E_ARGS;
 	if ((st = number_next(&generation)) != HSM_OK)
 		return st;
-	if ((s = calloc(1, sizeof *s + principal.len)) == NULL)
-		return HSM_E_MEMORY;
-	if ((st = table_reserve(&sessions, generation, &s->handle)) != HSM_OK) {
-		free(s);
+	if ((st = table_reserve(&sessions, generation, &handle)) != HSM_OK)
 		return st;
+	if ((s = session_of(handle)) == NULL || (st = principal_keep(s, principal)) != HSM_OK) {
+		table_cancel(&sessions, handle);
+		return HSM_E_MEMORY;
 	}
-	pthread_mutex_init(&s->lock, NULL);
-	s->role = role;
-	s->flags = flags;
-	s->principal_len = principal.len;
-	if (principal.len != 0)
-		memcpy(s->principal, principal.ptr, principal.len);
-	if (p != NULL)
-		partition_retain(p);
-	s->part = p;
-	*session = s->handle;
-	table_publish(&sessions, s->handle, s);
+	s->handle = handle;
+	atomic_store_explicit(&s->part, p, memory_order_relaxed);
+	atomic_store_explicit(&s->role, role, memory_order_relaxed);
+	atomic_store_explicit(&s->flags, flags, memory_order_relaxed);
+	table_publish(&sessions, handle, s);
+	if ((st = gate_ready()) != HSM_OK || (p != NULL && !partition_alive(p))) {
+		if (p != NULL)
+			partition_retain(p);            /* reaping gives one back */
+		(void)table_end(&sessions, handle);
+		return st != HSM_OK ? st : HSM_E_PARTITION;
+	}
+	*session = handle;
 	return HSM_OK;
 }
 
+hsm_status
+session_make(struct partition *p, hsm_role role, uint32_t flags, hsm_in principal, hsm_session *session)
+{
+	hsm_status st;
+
+	*session = 0;
+	if (p != NULL)
+		partition_retain(p);
+	if ((st = session_begin(p, role, flags, principal, session)) != HSM_OK)
+		partition_release(p);
+	return st;
+}
+
+/* Nobody has a loan. Whoever is alone with it finishes first; who comes later
+ * finds the handle gone. */
 static void
 session_reap(void *item)
 {
 	struct session *s = item;
+	struct partition *part;
+	hsm_key *own;
+	size_t own_len;
 
+	lock_take(&s->lock);
 	for (unsigned i = 0; i < SESSION_USES; i++)
-		operation_free(s->operations[i]);
-	for (size_t i = 0; i < s->own_len; i++)
-		object_end(s->own[i]);
-	free(s->own);
-	partition_release(s->part);
-	pthread_mutex_destroy(&s->lock);
-	free(s);
+		operation_end(s->operations[i]);
+	own = s->own;
+	own_len = s->own_len;
+	s->own = NULL;
+	s->own_len = s->own_cap = 0;
+	part = atomic_load_explicit(&s->part, memory_order_relaxed);
+	free(s->principal);
+	s->principal = NULL;
+	lock_give(&s->lock);
+	for (size_t i = 0; i < own_len; i++)
+		object_end(own[i]);
+	free(own);
+	partition_release(part);
 }
 
 hsm_status
@@ -142,6 +220,48 @@ session_release(struct session *s)
 {
 	if (s != NULL)
 		table_release(&sessions, s->handle);
+}
+
+hsm_status
+session_enter(hsm_session handle, struct session **out)
+{
+	struct session *s = table_item(&sessions, handle);
+	hsm_status st = gate_ready();
+
+	*out = NULL;
+	if (st != HSM_OK || s == NULL)
+		return st != HSM_OK ? st : HSM_E_SESSION;
+	lock_take(&s->lock);
+	if (!table_live(&sessions, handle)) {
+		lock_give(&s->lock);
+		return HSM_E_SESSION;
+	}
+	*out = s;
+	return HSM_OK;
+}
+
+void
+session_leave(struct session *s)
+{
+	if (s != NULL)
+		lock_give(&s->lock);
+}
+
+hsm_status
+session_look(hsm_session handle, struct session_glance *g)
+{
+	struct session *s = table_item(&sessions, handle);
+	hsm_status st = gate_ready();
+	uint32_t flags;
+
+	*g = (struct session_glance){ NULL, HSM_ROLE_PUBLIC, false };
+	if (st != HSM_OK || s == NULL)
+		return st != HSM_OK ? st : HSM_E_SESSION;
+	g->part = atomic_load_explicit(&s->part, memory_order_acquire);
+	g->role = atomic_load_explicit(&s->role, memory_order_acquire);
+	flags = atomic_load_explicit(&s->flags, memory_order_acquire);
+	g->writable = g->role != HSM_ROLE_PUBLIC || (flags & HSM_SESSION_RW) != 0;
+	return table_live(&sessions, handle) ? HSM_OK : HSM_E_SESSION;
 }
 
 /* Every live session of `p` (NULL: of anybody). */
@@ -184,7 +304,7 @@ void
 session_fork(void)
 {
 	table_forget(&sessions);
-	pthread_mutex_init(&numbers.lock, NULL);
+	lock_give(&numbers.lock);
 	numbers.left = 0;
 }
 
@@ -229,13 +349,13 @@ session_handle(const struct session *s)
 void
 session_lock(struct session *s)
 {
-	pthread_mutex_lock(&s->lock);
+	lock_take(&s->lock);
 }
 
 void
 session_unlock(struct session *s)
 {
-	pthread_mutex_unlock(&s->lock);
+	lock_give(&s->lock);
 }
 
 struct operation **
@@ -306,48 +426,40 @@ hsm_session_service(hsm_session *session)
 	hsm_status st;
 
 	*session = 0;
-	if ((st = gate_enter()) != HSM_OK)
-		return st;
-	st = session_make(NULL, HSM_ROLE_SERVICE, HSM_SESSION_RW, HSM_NONE, session);
-	gate_leave();
-	return st;
+	return (st = gate_ready()) != HSM_OK ? st : session_make(NULL, HSM_ROLE_SERVICE, HSM_SESSION_RW, HSM_NONE, session);
 }
 
 hsm_status
 hsm_session_open(hsm_part part, uint32_t flags, hsm_session *session)
 {
-	struct partition *p = NULL;
+	struct partition *p;
 	hsm_status st;
 
 	*session = 0;
-	if ((st = gate_enter()) != HSM_OK)
+	if ((st = gate_ready()) != HSM_OK)
 		return st;
 	if ((flags & ~HSM_SESSION_RW) != 0)
-		st = HSM_E_ARGS;
-	if (st == HSM_OK && (st = partition_acquire(part, &p)) == HSM_OK) {
-		/* An officer is alone with sessions that may write. */
-		if ((flags & HSM_SESSION_RW) == 0 && partition_role(p) == HSM_ROLE_OFFICER)
-			st = HSM_E_READ_ONLY;
-		else
-			st = session_make(p, HSM_ROLE_PUBLIC, flags, HSM_NONE, session);
-	}
-	partition_release(p);
-	gate_leave();
+		return HSM_E_ARGS;
+	if ((st = partition_acquire(part, &p)) != HSM_OK)
+		return st;
+	/* An officer is alone with sessions that may write. */
+	if ((flags & HSM_SESSION_RW) == 0 && partition_role(p) == HSM_ROLE_OFFICER)
+		st = HSM_E_READ_ONLY;
+	else
+		st = session_begin(p, HSM_ROLE_PUBLIC, flags, HSM_NONE, session);
+	if (st != HSM_OK)
+		partition_release(p);
 	return st;
 }
 
 hsm_status
 hsm_session_close(hsm_session session)
 {
-	struct session *s;
 	hsm_status st;
 
-	if ((st = session_acquire(session, &s)) != HSM_OK)
+	if ((st = gate_ready()) != HSM_OK)
 		return st;
-	if (!table_retire(&sessions, session))
-		st = HSM_E_SESSION;
-	session_release(s);
-	return st;
+	return table_end(&sessions, session) ? HSM_OK : HSM_E_SESSION;
 }
 
 hsm_status

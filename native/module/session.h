@@ -30,9 +30,17 @@ hsm_in session_principal(const struct session *s);
 HSM_MUST_USE hsm_status session_own(struct session *s, hsm_key key);
 hsm_session session_handle(const struct session *s);
 
-/* The session's lock guards its operations. */
-void session_lock(struct session *s);
+/* Alone with a session: its lock, which guards its operations, instead of a
+ * counted loan. Whoever closes the session waits for us. */
+HSM_MUST_USE hsm_status session_enter(hsm_session handle, struct session **s);
+void session_leave(struct session *s);                  /* NULL is fine */
+void session_lock(struct session *s);                   /* with a loan in hand */
 void session_unlock(struct session *s);
+
+/* What a session says, read in passing: no loan, nothing is written. `part` is
+ * to be compared only, unless something else keeps it. HSM_E_SESSION. */
+struct session_glance { struct partition *part; hsm_role role; bool writable; };
+HSM_MUST_USE hsm_status session_look(hsm_session handle, struct session_glance *g);
 /* One a use; the slot is empty (NULL) until stream.c fills it. */
 struct operation **session_operation(struct session *s, uint32_t use);    /* NULL: no such use */
 

@@ -37,7 +37,7 @@ hsm_sign(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *para
 	struct job job = { .loan = &loan, .message = message, .out = sig };
 	hsm_status st;
 
-	if ((st = loan_take(session, key, MECH_SIGN, mech, params, &loan)) == HSM_OK)
+	if ((st = loan_use(session, key, MECH_SIGN, mech, params, &loan)) == HSM_OK)
 		st = gate_run(sign, &job, loan.mech->heap, loan.mech->depth);
 	loan_return(&loan);
 	return out_settle(sig, st);
@@ -50,7 +50,7 @@ hsm_verify(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *pa
 	struct job job = { .loan = &loan, .message = message, .sig = sig };
 	hsm_status st;
 
-	if ((st = loan_take(session, key, MECH_VERIFY, mech, params, &loan)) == HSM_OK)
+	if ((st = loan_use(session, key, MECH_VERIFY, mech, params, &loan)) == HSM_OK)
 		st = gate_run(verify, &job, loan.mech->heap, loan.mech->depth);
 	loan_return(&loan);
 	return st;
@@ -63,7 +63,7 @@ hsm_recover(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *p
 	struct job job = { .loan = &loan, .sig = sig, .out = message };
 	hsm_status st;
 
-	if ((st = loan_take(session, key, MECH_RECOVER, mech, params, &loan)) == HSM_OK)
+	if ((st = loan_use(session, key, MECH_RECOVER, mech, params, &loan)) == HSM_OK)
 		st = gate_run(recover, &job, loan.mech->heap, loan.mech->depth);
 	loan_return(&loan);
 	return out_settle(message, st);

@@ -37,10 +37,10 @@ struct operation {
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-static void
+void
 operation_end(struct operation *op)
 {
-	if (!op->active)
+	if (op == NULL || !op->active)
 		return;
 	if (op->streaming)
 		op->mech->end(&op->stream);
@@ -51,14 +51,6 @@ operation_end(struct operation *op)
 	op->object = NULL;
 	op->spill = NULL;
 	op->gathered_len = 0;
-}
-
-void
-operation_free(struct operation *op)
-{
-	if (op != NULL)
-		operation_end(op);
-	free(op);
 }
 
 /* The ranges of params, copied behind each other. */
@@ -144,7 +136,7 @@ operation_begin(struct session *s, struct operation *op, uint32_t use, hsm_key k
 	return params_iv(op);
 }
 
-/* The session, locked, with the operation of this use. */
+/* Alone with the session, and its operation of this use. */
 static hsm_status
 operation_take(hsm_session session, uint32_t use, struct session **s, struct operation **op)
 {
@@ -152,24 +144,14 @@ operation_take(hsm_session session, uint32_t use, struct session **s, struct ope
 	hsm_status st;
 
 	*op = NULL;
-	if ((st = session_acquire(session, s)) != HSM_OK)
+	if ((st = session_enter(session, s)) != HSM_OK)
 		return st;
-	session_lock(*s);
 	if ((slot = session_operation(*s, use)) == NULL)
 		return HSM_E_ARGS;
 	if (*slot == NULL || !(*slot)->active)
 		return HSM_E_OP_INACTIVE;
 	*op = *slot;
 	return HSM_OK;
-}
-
-static void
-operation_give(struct session *s)
-{
-	if (s == NULL)
-		return;
-	session_unlock(s);
-	session_release(s);
 }
 
 hsm_status
@@ -180,9 +162,8 @@ hsm_begin(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const h
 	struct session *s;
 	hsm_status st;
 
-	if ((st = session_acquire(session, &s)) != HSM_OK)
+	if ((st = session_enter(session, &s)) != HSM_OK)
 		return st;
-	session_lock(s);
 	if ((slot = session_operation(s, use)) == NULL) {
 		st = HSM_E_ARGS;
 		goto out;
@@ -198,7 +179,7 @@ hsm_begin(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const h
 	else if ((st = operation_begin(s, *slot, use, key, row, params != NULL ? params : &params_none)) != HSM_OK)
 		operation_end(*slot);
 out:
-	operation_give(s);
+	session_leave(s);
 	return st;
 }
 
@@ -351,7 +332,7 @@ hsm_once(hsm_session session, uint32_t use, hsm_in in, hsm_in sig, hsm_out *out)
 	if (!stays(st, use == MECH_VERIFY ? NULL : out))
 		operation_end(x.op);
 out:
-	operation_give(s);
+	session_leave(s);
 	return settle(st, out);
 }
 
@@ -382,7 +363,7 @@ hsm_update(hsm_session session, uint32_t use, hsm_in in, hsm_out *out)
 	else if (!asks)
 		x.op->started = true;
 out:
-	operation_give(s);
+	session_leave(s);
 	return settle(st, out);
 }
 
@@ -407,7 +388,7 @@ hsm_final(hsm_session session, uint32_t use, hsm_in sig, hsm_out *out)
 	if (!stays(st, use == MECH_VERIFY ? NULL : out))
 		operation_end(x.op);
 out:
-	operation_give(s);
+	session_leave(s);
 	return settle(st, out);
 }
 
@@ -440,7 +421,7 @@ hsm_update_key(hsm_session session, hsm_key key)
 		operation_end(x.op);
 out:
 	object_release(o);
-	operation_give(s);
+	session_leave(s);
 	return st;
 }
 
@@ -453,7 +434,7 @@ hsm_cancel(hsm_session session, uint32_t use)
 
 	if ((st = operation_take(session, use, &s, &op)) == HSM_OK)
 		operation_end(op);
-	operation_give(s);
+	session_leave(s);
 	return st;
 }
 

@@ -8,7 +8,7 @@
 
 struct operation;
 
-void operation_free(struct operation *op);              /* NULL is fine */
+void operation_end(struct operation *op);               /* NULL is fine; it can be begun again */
 /* Does an operation wait for its key's user? */
 bool operation_waiting(struct session *s);
 void operation_arm(struct session *s);
