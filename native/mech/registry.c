@@ -7,7 +7,7 @@ extern const struct family family_aes, family_aes_block, family_aes_ccm, family_
 	family_aes_stream, family_aes_wrap, family_aes_xts, family_chacha, family_concat, family_des3, family_ec,
 	family_ecdh, family_ecdsa, family_edwards, family_hash, family_hkdf, family_hmac, family_kbkdf, family_kdk,
 	family_ml_dsa, family_ml_dsa_sign, family_ml_kem, family_montgomery, family_rsa, family_rsa_crypt,
-	family_rsa_raw, family_rsa_sign;
+	family_rsa_raw, family_rsa_sign, family_self_test;
 
 static const struct family *const families[] = {
 	&family_aes, &family_aes_gcm, &family_aes_ccm, &family_aes_block, &family_aes_stream,
@@ -17,7 +17,7 @@ static const struct family *const families[] = {
 	&family_rsa, &family_rsa_raw, &family_rsa_sign, &family_rsa_crypt,
 	&family_ec, &family_ecdsa, &family_ecdh, &family_edwards, &family_montgomery,
 	&family_ml_dsa, &family_ml_dsa_sign, &family_ml_kem,
-	&family_chacha, &family_des3,
+	&family_chacha, &family_des3, &family_self_test,
 };
 
 /* Rows by id: open addressing, filled once when the image is loaded and only

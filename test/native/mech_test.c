@@ -331,6 +331,21 @@ ec_every_curve(void **state)
 	}
 }
 
+/* ---- self-tests ------------------------------------------------------------- */
+
+static void
+self_tests_pass_and_can_fail(void **state)
+{
+	const struct self_test *test;
+
+	(void)state;
+	for (size_t i = 0; (test = self_test_at(i)) != NULL; i++) {
+		print_message("%s\n", test->name);
+		assert_status(test->run(false), HSM_OK);
+		assert_status(test->run(true), HSM_E_SELF_TEST);
+	}
+}
+
 int
 main(void)
 {
@@ -338,6 +353,7 @@ main(void)
 		cmocka_unit_test(rows_are_found_by_number), cmocka_unit_test(digests), cmocka_unit_test(hmac),
 		cmocka_unit_test(gcm), cmocka_unit_test(gcm_makes_ivs), cmocka_unit_test(kbkdf),
 		cmocka_unit_test(ecdsa), cmocka_unit_test(ec_components), cmocka_unit_test(ec_every_curve),
+		cmocka_unit_test(self_tests_pass_and_can_fail),
 	};
 
 	return cmocka_run_group_tests(tests, mech_setup, NULL);
