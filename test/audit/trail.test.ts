@@ -65,7 +65,7 @@ const rewrite = (db: Database.Database, change: (rows: AuditRow[]) => AuditRow[]
   const segment = segments(db).filter((one) => one.first_seq <= seq).at(-1)!;
   const rows = change([...readSegment('x', segment.links)]);
   const bytes = Buffer.concat(rows.map((row) => {
-    const one = packSegment([row], row.seq, row.previous, core.sha256).bytes;
+    const one = packSegment([row], row.seq, row.previous, (bytes) => core.sha256(bytes)).bytes;
     return one;
   }));
   db.prepare('UPDATE audit_segment SET links = ? WHERE first_seq = ?').run(bytes, segment.first_seq);
@@ -160,7 +160,7 @@ describe('the chain', () => {
       let previous: Uint8Array = Buffer.alloc(32);
       for (const segment of segments(db)) {
         const rows = [...readSegment('x', segment.links)].map((row) => (row.seq === 5 ? { ...row, body: row.body.replace('Encrypt', 'Decrypt') } : row));
-        const made = packSegment(rows, segment.first_seq, previous, core.sha256);
+        const made = packSegment(rows, segment.first_seq, previous, (bytes) => core.sha256(bytes));
         previous = made.hash;
         db.prepare('UPDATE audit_segment SET links = ? WHERE first_seq = ?').run(made.bytes, segment.first_seq);
       }

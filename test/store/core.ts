@@ -1,9 +1,16 @@
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 } from '@noble/hashes/sha2.js';
-import type { RecordMac } from '../../src/store/sqlite.ts';
+/** The real core with a root key of this test's own. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { openCore } from '../../src/hsm/native.ts';
 
-export const core: RecordMac = {
-  sha256: (bytes) => Buffer.from(sha256(bytes)),
-  recordMac: (table, id, version, body) => Buffer.from(hmac(sha256, Buffer.from('k'), Buffer.concat([Buffer.from(JSON.stringify([table, id, version])), body]))),
-  recordCheck: (table, id, version, body, mac) => core.recordMac(table, id, version, body).equals(mac),
-};
+const folder = mkdtempSync(join(tmpdir(), 'core-'));
+export const core = openCore();
+core.createRoot('production', { how: 'keyfile', path: join(folder, 'root.key') });
+
+afterAll(() => {
+  core.closeRoot();
+  core.close();
+  rmSync(folder, { recursive: true });
+});
