@@ -57,62 +57,90 @@ utf8_valid(hsm_in bytes)
 
 /* ---- base64 --------------------------------------------------------------- */
 
-/* All ones when low <= c <= high, else zero. */
-static inline int32_t
-within(int32_t c, int32_t low, int32_t high)
+/* Sixteen bits a character, and nothing but additions, masks and shifts: the
+ * compiler makes vectors of these loops, and no branch of a value.
+ *
+ * All ones when low <= c <= high, else zero. */
+static inline int16_t
+within(int16_t c, int16_t low, int16_t high)
 {
-	return ((low - 1 - c) & (c - high - 1)) >> 16;
+	return (int16_t)((int16_t)((low - 1 - c) & (c - high - 1)) >> 15);
 }
 
 /* Value of a character, or -1. */
-static inline int32_t
-sextet(int32_t c)
+static inline int16_t
+sextet(int16_t c)
 {
-	return -1 + (within(c, 'A', 'Z') & (c - 'A' + 1)) + (within(c, 'a', 'z') & (c - 'a' + 27))
-	       + (within(c, '0', '9') & (c - '0' + 53)) + (within(c, '+', '+') & 63) + (within(c, '/', '/') & 64);
+	return (int16_t)(-1 + (within(c, 'A', 'Z') & (int16_t)(c - 'A' + 1)) + (within(c, 'a', 'z') & (int16_t)(c - 'a' + 27))
+	                 + (within(c, '0', '9') & (int16_t)(c - '0' + 53)) + (within(c, '+', '+') & 63)
+	                 + (within(c, '/', '/') & 64));
 }
 
-static inline uint8_t
-letter(uint32_t value)
+/* Each step of the alphabet moves what is above it. */
+static inline int16_t
+letter(int16_t v)
 {
-	const int32_t v = (int32_t)(value & 63);
-
-	return (uint8_t)((within(v, 0, 25) & (v + 'A')) + (within(v, 26, 51) & (v - 26 + 'a'))
-	                 + (within(v, 52, 61) & (v - 52 + '0')) + (within(v, 62, 62) & '+') + (within(v, 63, 63) & '/'));
+	return (int16_t)(v + 'A' + (((int16_t)(25 - v) >> 15) & ('a' - 'Z' - 1)) - (((int16_t)(51 - v) >> 15) & ('z' + 1 - '0'))
+	                 - (((int16_t)(61 - v) >> 15) & ('9' + 1 - '+')) + (((int16_t)(62 - v) >> 15) & ('/' - '+' - 1)));
 }
 
-#define LOT 64u                         /* characters at once, for the vectoriser */
+#define LOT 64u                         /* characters at once */
 
 /* Values of `n` characters; a negative one marks *bad. */
 static inline void
-sextets(const uint8_t *text, size_t n, int32_t values[LOT], unsigned *bad)
+sextets(const uint8_t *restrict text, size_t n, int16_t *restrict values, unsigned *bad)
 {
-	int32_t all = 0;
+	int16_t all = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		values[i] = sextet(text[i]);
-		all |= values[i];
+		const int16_t value = sextet(text[i]);
+
+		values[i] = value;
+		all = (int16_t)(all | value);
 	}
-	*bad |= (unsigned)all >> 31;
+	*bad |= (unsigned)(all < 0);
 }
 
 static inline void
-join(const int32_t v[4], uint8_t out[3])
+letters(const int16_t *restrict values, size_t n, uint8_t *restrict text)
 {
-	out[0] = (uint8_t)(v[0] << 2 | v[1] >> 4);
-	out[1] = (uint8_t)(v[1] << 4 | v[2] >> 2);
-	out[2] = (uint8_t)(v[2] << 6 | v[3]);
+	for (size_t i = 0; i < n; i++)
+		text[i] = (uint8_t)letter(values[i]);
+}
+
+static inline void
+join(const int16_t v[4], uint8_t out[3])
+{
+	const uint32_t all = (uint32_t)(v[0] & 63) << 18 | (uint32_t)(v[1] & 63) << 12 | (uint32_t)(v[2] & 63) << 6 | (uint32_t)(v[3] & 63);
+
+	out[0] = (uint8_t)(all >> 16);
+	out[1] = (uint8_t)(all >> 8);
+	out[2] = (uint8_t)all;
+}
+
+static inline void
+split(const uint8_t in[3], int16_t v[4])
+{
+	const uint32_t all = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
+
+	v[0] = (int16_t)(all >> 18);
+	v[1] = (int16_t)(all >> 12 & 63);
+	v[2] = (int16_t)(all >> 6 & 63);
+	v[3] = (int16_t)(all & 63);
 }
 
 void
 base64_quads(hsm_in text, uint8_t *out, unsigned *bad)
 {
-	int32_t values[LOT];
+	int16_t values[LOT];
 
 	while (text.len >= 4) {
 		const size_t lot = text.len < LOT ? text.len / 4 * 4 : LOT;
 
-		sextets(text.ptr, lot, values, bad);
+		if (lot == LOT)
+			sextets(text.ptr, LOT, values, bad);
+		else
+			sextets(text.ptr, lot, values, bad);
 		for (size_t i = 0; i < lot; i += 4, out += 3)
 			join(values + i, out);
 		text.ptr += lot;
@@ -138,27 +166,44 @@ base64_last(const uint8_t text[4], uint8_t out[3], unsigned *bad)
 	return 3 - pad;
 }
 
+/* One or two bytes at the end, as if zeroes followed. */
+static void
+encode_tail(hsm_in rest, uint8_t text[4])
+{
+	uint8_t three[3] = { 0 };
+	int16_t values[4];
+
+	memcpy(three, rest.ptr, rest.len);
+	split(three, values);
+	letters(values, 4, text);
+	text[3] = '=';
+	if (rest.len == 1)
+		text[2] = '=';
+	bytes_wipe(three, sizeof three);
+	bytes_wipe(values, sizeof values);
+}
+
 void
 base64_encode(hsm_in bytes, uint8_t *text)
 {
-	size_t i = 0;
+	int16_t values[LOT];
 
-	for (; bytes.len - i >= 3; i += 3, text += 4) {
-		const uint32_t v = (uint32_t)bytes.ptr[i] << 16 | (uint32_t)bytes.ptr[i + 1] << 8 | bytes.ptr[i + 2];
+	while (bytes.len >= 3) {
+		const size_t lot = bytes.len < LOT / 4 * 3 ? bytes.len / 3 * 4 : LOT;
 
-		for (unsigned k = 0; k < 4; k++)
-			text[k] = letter(v >> (18 - 6 * k));
+		for (size_t i = 0; i < lot; i += 4)
+			split(bytes.ptr + i / 4 * 3, values + i);
+		if (lot == LOT)
+			letters(values, LOT, text);
+		else
+			letters(values, lot, text);
+		text += lot;
+		bytes.ptr += lot / 4 * 3;
+		bytes.len -= lot / 4 * 3;
 	}
-	if (bytes.len - i == 1) {
-		text[0] = letter(bytes.ptr[i] >> 2);
-		text[1] = letter((uint32_t)bytes.ptr[i] << 4);
-		text[2] = text[3] = '=';
-	} else if (bytes.len - i == 2) {
-		text[0] = letter(bytes.ptr[i] >> 2);
-		text[1] = letter((uint32_t)bytes.ptr[i] << 4 | bytes.ptr[i + 1] >> 4);
-		text[2] = letter((uint32_t)bytes.ptr[i + 1] << 2);
-		text[3] = '=';
-	}
+	if (bytes.len > 0)
+		encode_tail(bytes, text);
+	bytes_wipe(values, sizeof values);
 }
 
 hsm_status
