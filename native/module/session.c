@@ -223,7 +223,7 @@ session_release(struct session *s)
 }
 
 hsm_status
-session_enter(hsm_session handle, struct session **out)
+session_take(hsm_session handle, struct session **out)
 {
 	struct session *s = table_item(&sessions, handle);
 	hsm_status st = gate_ready();
@@ -241,7 +241,7 @@ session_enter(hsm_session handle, struct session **out)
 }
 
 void
-session_leave(struct session *s)
+session_give(struct session *s)
 {
 	if (s != NULL)
 		lock_give(&s->lock);

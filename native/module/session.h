@@ -32,8 +32,8 @@ hsm_session session_handle(const struct session *s);
 
 /* Alone with a session: its lock, which guards its operations, instead of a
  * counted loan. Whoever closes the session waits for us. */
-HSM_MUST_USE hsm_status session_enter(hsm_session handle, struct session **s);
-void session_leave(struct session *s);                  /* NULL is fine */
+HSM_MUST_USE hsm_status session_take(hsm_session handle, struct session **s);
+void session_give(struct session *s);                  /* NULL is fine */
 void session_lock(struct session *s);                   /* with a loan in hand */
 void session_unlock(struct session *s);
 

@@ -144,7 +144,7 @@ operation_take(hsm_session session, uint32_t use, struct session **s, struct ope
 	hsm_status st;
 
 	*op = NULL;
-	if ((st = session_enter(session, s)) != HSM_OK)
+	if ((st = session_take(session, s)) != HSM_OK)
 		return st;
 	if ((slot = session_operation(*s, use)) == NULL)
 		return HSM_E_ARGS;
@@ -162,7 +162,7 @@ hsm_begin(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const h
 	struct session *s;
 	hsm_status st;
 
-	if ((st = session_enter(session, &s)) != HSM_OK)
+	if ((st = session_take(session, &s)) != HSM_OK)
 		return st;
 	if ((slot = session_operation(s, use)) == NULL) {
 		st = HSM_E_ARGS;
@@ -179,7 +179,7 @@ hsm_begin(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const h
 	else if ((st = operation_begin(s, *slot, use, key, row, params != NULL ? params : &params_none)) != HSM_OK)
 		operation_end(*slot);
 out:
-	session_leave(s);
+	session_give(s);
 	return st;
 }
 
@@ -332,7 +332,7 @@ hsm_once(hsm_session session, uint32_t use, hsm_in in, hsm_in sig, hsm_out *out)
 	if (!stays(st, use == MECH_VERIFY ? NULL : out))
 		operation_end(x.op);
 out:
-	session_leave(s);
+	session_give(s);
 	return settle(st, out);
 }
 
@@ -363,7 +363,7 @@ hsm_update(hsm_session session, uint32_t use, hsm_in in, hsm_out *out)
 	else if (!asks)
 		x.op->started = true;
 out:
-	session_leave(s);
+	session_give(s);
 	return settle(st, out);
 }
 
@@ -388,7 +388,7 @@ hsm_final(hsm_session session, uint32_t use, hsm_in sig, hsm_out *out)
 	if (!stays(st, use == MECH_VERIFY ? NULL : out))
 		operation_end(x.op);
 out:
-	session_leave(s);
+	session_give(s);
 	return settle(st, out);
 }
 
@@ -421,7 +421,7 @@ hsm_update_key(hsm_session session, hsm_key key)
 		operation_end(x.op);
 out:
 	object_release(o);
-	session_leave(s);
+	session_give(s);
 	return st;
 }
 
@@ -434,7 +434,7 @@ hsm_cancel(hsm_session session, uint32_t use)
 
 	if ((st = operation_take(session, use, &s, &op)) == HSM_OK)
 		operation_end(op);
-	session_leave(s);
+	session_give(s);
 	return st;
 }
 
