@@ -193,8 +193,8 @@ block_update(struct stream *s, hsm_in in, hsm_out *out)
 	struct engine *e = s->ctx;
 	hsm_status st = out_need(out, engine_ready(e, in.len));
 
-	if (st != HSM_OK || (out->ptr == NULL && out->len > 0))
-		return st;
+	if (st != HSM_OK || out->ptr == NULL)
+		return st;              /* also where nothing would come out: a question spends nothing */
 	engine_update(e, in, out->ptr);
 	return HSM_OK;
 }

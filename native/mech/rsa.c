@@ -50,7 +50,7 @@ rsa_generate(hsm_spec spec, const hsm_params *params, struct secret *material, s
 	RSA *rsa = RSA_new();
 	hsm_status st = HSM_E_KEY_SIZE;
 
-	if (spec.param < 2048 || spec.param > RSA_BITS_MAX || spec.param % 128 != 0)
+	if (spec.param < RSA_BITS_MIN || spec.param > RSA_BITS_MAX || spec.param % 128 != 0)
 		goto out;
 	st = HSM_E_MEMORY;
 	if (e == NULL || rsa == NULL)
@@ -198,9 +198,18 @@ static const struct kind kinds[] = {
 	  .consistent = rsa_consistent },
 };
 
+static bool
+made_approved(const struct key *key, uint32_t use, const hsm_params *params)
+{
+	(void)use;
+	(void)params;
+	return key->spec.param >= 2048;
+}
+
 static const struct mech rows[] = {
-	{ .id = HSM_RSA_KEY_PAIR_GEN, .name = "RSA_PKCS_KEY_PAIR_GEN", .key_type = HSM_KEY_RSA, .min_bits = 2048,
-	  .max_bits = RSA_BITS_MAX, .flags = MECH_GENERATE | MECH_SLOW | MECH_APPROVED, .heap = 65536, .depth = 32768 },
+	{ .id = HSM_RSA_KEY_PAIR_GEN, .name = "RSA_PKCS_KEY_PAIR_GEN", .key_type = HSM_KEY_RSA, .min_bits = RSA_BITS_MIN,
+	  .max_bits = RSA_BITS_MAX, .flags = MECH_GENERATE | MECH_SLOW | MECH_APPROVED, .heap = 65536, .depth = 32768,
+	  .approved = made_approved },
 };
 
 const struct family family_rsa = { rows, COUNT(rows), kinds, COUNT(kinds), NULL, 0 };

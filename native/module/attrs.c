@@ -436,6 +436,8 @@ facts_consistent(const struct facts *f, bool strict)
 		return HSM_E_ATTR_VALUE;
 	if (!strict)
 		return HSM_OK;
+	if (HIDDEN(f->klass) && f->spec.param != 0 && attrs_strength(f->spec) < 112)
+		return HSM_E_KEY_SIZE;
 	if (HIDDEN(f->klass) && (f->flags & FACT_SENSITIVE) == 0)
 		return HSM_E_TEMPLATE;
 	return (f->use & wraps) != 0 && (f->use & ~wraps) != 0 ? HSM_E_TEMPLATE : HSM_OK;
