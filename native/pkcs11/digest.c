@@ -15,7 +15,7 @@ digest_start(struct session *s, const CK_MECHANISM *mechanism)
 
 	if (s->ops[OP_DIGEST].stage != STAGE_NONE)
 		return CKR_OPERATION_ACTIVE;
-	if ((rv = params_from(mechanism, &mech, &params)) != CKR_OK)
+	if ((rv = ck_params(mechanism, &mech, &params)) != CKR_OK)
 		return rv;
 	if (hsm_mech_describe(mech, &about) != HSM_OK || (about.flags & MECH_DIGEST) == 0)
 		return CKR_MECHANISM_INVALID;
@@ -30,15 +30,15 @@ CK_RV
 C_DigestInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (mechanism != NULL)
-		return session_leave(s, digest_start(s, mechanism));
+		return ck_leave(s, digest_start(s, mechanism));
 	rv = s->ops[OP_DIGEST].stage == STAGE_NONE ? CKR_ARGUMENTS_BAD : CKR_OK;
-	op_drop(s, OP_DIGEST);
-	return session_leave(s, rv);
+	ck_op_drop(s, OP_DIGEST);
+	return ck_leave(s, rv);
 }
 
 CK_RV
@@ -58,18 +58,18 @@ C_DigestKey(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key)
 {
 	struct session *s;
 	hsm_status st;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (s->ops[OP_DIGEST].stage == STAGE_NONE)
-		return session_leave(s, CKR_OPERATION_NOT_INITIALIZED);
+		return ck_leave(s, CKR_OPERATION_NOT_INITIALIZED);
 	if ((st = hsm_update_key(s->core, key)) == HSM_OK) {
 		s->ops[OP_DIGEST].stage = STAGE_PARTS;
-		return session_leave(s, CKR_OK);
+		return ck_leave(s, CKR_OK);
 	}
-	op_drop(s, OP_DIGEST);
-	return session_leave(s, st == HSM_E_KEY_TYPE || st == HSM_E_POLICY ? CKR_KEY_INDIGESTIBLE : rv_key(st));
+	ck_op_drop(s, OP_DIGEST);
+	return ck_leave(s, st == HSM_E_KEY_TYPE || st == HSM_E_POLICY ? CKR_KEY_INDIGESTIBLE : rv_key(st));
 }
 
 CK_RV

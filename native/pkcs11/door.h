@@ -54,14 +54,14 @@ struct slot {
 	size_t objects_len, objects_cap;
 };
 
-CK_RV door_slots_open(void);                 /* at C_Initialize */
-void door_slots_close(void);
-void door_slots_forget(void);                /* in a forked child */
+CK_RV ck_slots_open(void);                 /* at C_Initialize */
+void ck_slots_close(void);
+void ck_slots_forget(void);                /* in a forked child */
 /* Valid until C_Finalize. NULL: no such slot. */
-struct slot *slot_find(CK_SLOT_ID id);
+struct slot *ck_slot_find(CK_SLOT_ID id);
 /* The slot's token, attached if need be: CKR_TOKEN_NOT_INITIALIZED (a free
  * slot), CKR_TOKEN_NOT_RECOGNIZED (damaged), CKR_DEVICE_ERROR. */
-CK_RV slot_token(struct slot *slot, struct token **token);
+CK_RV ck_slot_token(struct slot *slot, struct token **token);
 
 /* ---- session.c -------------------------------------------------------------- */
 
@@ -100,25 +100,25 @@ struct session {
 };
 
 /* Enter with a session: the life lock and the session's own are held until
- * session_leave, which hands rv through. Its number is a generation above a
+ * ck_leave, which hands rv through. Its number is a generation above a
  * slot and is never given twice. */
-CK_RV session_enter(CK_SESSION_HANDLE handle, struct session **s);
-CK_RV session_leave(struct session *s, CK_RV rv);
-CK_RV sessions_open(void);
-void sessions_close(void);
-void sessions_forget(void);               /* in a forked child */
+CK_RV ck_enter(CK_SESSION_HANDLE handle, struct session **s);
+CK_RV ck_leave(struct session *s, CK_RV rv);
+CK_RV ck_sessions_open(void);
+void ck_sessions_close(void);
+void ck_sessions_forget(void);               /* in a forked child */
 /* Ends all sessions of a slot. */
-void sessions_close_slot(struct slot *slot);
-hsm_role session_who(const struct session *s);
-bool session_rw(const struct session *s);
-void op_end(struct session *s, enum op op);     /* forgets the door's side */
-void find_end(struct session *s);
+void ck_sessions_close_slot(struct slot *slot);
+hsm_role ck_role(const struct session *s);
+bool ck_writable(const struct session *s);
+void ck_op_end(struct session *s, enum op op);     /* forgets the door's side */
+void ck_find_end(struct session *s);
 
 /* Session objects of a slot, so that every search in it sees them. Those that
  * ended with their session or at logout are dropped when met. */
-CK_RV objects_add(struct slot *slot, hsm_key key);
-void objects_drop(struct slot *slot, hsm_key key);
-CK_RV objects_list(struct slot *slot, hsm_key **keys, size_t *n);      /* a copy, heap */
+CK_RV ck_objects_add(struct slot *slot, hsm_key key);
+void ck_objects_drop(struct slot *slot, hsm_key key);
+CK_RV ck_objects_list(struct slot *slot, hsm_key **keys, size_t *n);      /* a copy, heap */
 
 /* ---- map.c: words of one side to words of the other ------------------------- */
 
@@ -148,7 +148,7 @@ CK_RV templ_number(const struct templ *a, CK_ATTRIBUTE_TYPE type, CK_ULONG *valu
 
 /* Views of the caller's parameters; everything that a later call needs is
  * copied with held_keep. */
-CK_RV params_from(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params);
+CK_RV ck_params(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params);
 /* An IV that may be made here, and a tag apart from the message: both are
  * written where the caller's parameters point. */
 struct made {
@@ -157,25 +157,25 @@ struct made {
 	CK_GENERATOR_FUNCTION generator;
 	hsm_out out;                    /* for params.iv_out; lives as long as the call */
 };
-CK_RV params_wrap(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params, struct made *made);
-CK_RV params_message(hsm_mech mech, void *ptr, CK_ULONG len, hsm_params *params, struct made *made);
+CK_RV ck_params_wrap(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params, struct made *made);
+CK_RV ck_params_message(hsm_mech mech, void *ptr, CK_ULONG len, hsm_params *params, struct made *made);
 /* Before the use: the IV, made or given. */
 CK_RV made_iv(hsm_session core, struct made *made, bool encrypting, hsm_params *params);
 struct held { hsm_params params; uint8_t bytes[]; };
 CK_RV held_keep(const hsm_params *params, struct held **held);
 /* A second reading for SP 800-108, whose data contain the length of what is
  * derived. *room: heap, what params then views. */
-CK_RV kbkdf_params(const CK_MECHANISM *mechanism, CK_ULONG bytes, hsm_params *params, uint8_t **room);
+CK_RV ck_params_kbkdf(const CK_MECHANISM *mechanism, CK_ULONG bytes, hsm_params *params, uint8_t **room);
 
 /* ---- spec.c: what kind of key is asked for ------------------------------------ */
 
-CK_RV spec_generate(hsm_mech mech, const struct templ *a, hsm_spec *spec);
+CK_RV ck_spec_generate(hsm_mech mech, const struct templ *a, hsm_spec *spec);
 
 /* ---- object.c ------------------------------------------------------------------ */
 
 /* Objects just made in the core: durable where they say CKA_TOKEN, else known
  * to the slot. On failure they are destroyed. */
-CK_RV objects_keep(struct session *s, const hsm_key *keys, size_t n);
+CK_RV ck_objects_keep(struct session *s, const hsm_key *keys, size_t n);
 
 /* ---- builtin.c: what the module says of itself as objects ------------------------ */
 
@@ -193,7 +193,7 @@ uint32_t op_use(enum op op);
 /* What a caller brings for an answer; false when no memory is that large. */
 bool out_from(hsm_out *out, CK_BYTE *ptr, const CK_ULONG *len);
 bool in_from(hsm_in *in, const CK_BYTE *ptr, CK_ULONG len);
-/* Begin, with session_enter; mechanism NULL ends what is active. */
+/* Begin, with ck_enter; mechanism NULL ends what is active. */
 CK_RV op_init(CK_SESSION_HANDLE handle, enum op op, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
 CK_RV op_once(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len);
 CK_RV op_update(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len);
@@ -201,6 +201,6 @@ CK_RV op_final(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *out, CK_ULONG *out
 /* Begin one whose key and parameters wait here: that the key may is looked at. */
 CK_RV op_hold(struct session *s, enum op op, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, bool message);
 /* Give up: the core's side too. */
-void op_drop(struct session *s, enum op op);
+void ck_op_drop(struct session *s, enum op op);
 
 #endif

@@ -82,22 +82,22 @@ dual(CK_SESSION_HANDLE handle, enum op cipher, enum op reader, CK_BYTE *part, CK
 	struct session *s;
 	hsm_out to;
 	hsm_in in;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (s->ops[cipher].stage == STAGE_NONE || s->ops[reader].stage == STAGE_NONE)
-		return session_leave(s, CKR_OPERATION_NOT_INITIALIZED);
+		return ck_leave(s, CKR_OPERATION_NOT_INITIALIZED);
 	rv = in_from(&in, part, len) && out_from(&to, out, out_len) ? dual_run(s, cipher, reader, in, &to) : CKR_ARGUMENTS_BAD;
 	if (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL) {
 		*out_len = to.len;
 		if (rv == CKR_OK && out != NULL)
 			s->ops[cipher].stage = s->ops[reader].stage = STAGE_PARTS;
-		return session_leave(s, rv);
+		return ck_leave(s, rv);
 	}
-	op_drop(s, cipher);
-	op_drop(s, reader);
-	return session_leave(s, rv);
+	ck_op_drop(s, cipher);
+	ck_op_drop(s, reader);
+	return ck_leave(s, rv);
 }
 
 CK_RV

@@ -44,7 +44,7 @@ find_session_objects(struct session *s, const hsm_key *keys, size_t n)
 		hsm_status st = object_matches(s->core, keys[i], s->wanted, s->wanted_len, &match);
 
 		if (st == HSM_E_HANDLE)
-			objects_drop(s->slot, keys[i]);
+			ck_objects_drop(s->slot, keys[i]);
 		else if (st != HSM_OK)
 			return rv_from(st);
 		else if (match)
@@ -58,7 +58,7 @@ find_local(struct session *s, bool session_objects, bool builtins)
 {
 	hsm_key *keys = NULL;
 	size_t n = 0;
-	CK_RV rv = session_objects ? objects_list(s->slot, &keys, &n) : CKR_OK;
+	CK_RV rv = session_objects ? ck_objects_list(s->slot, &keys, &n) : CKR_OK;
 
 	if (rv == CKR_OK && (rv = found_room(s, n + builtin_count())) == CKR_OK)
 		rv = find_session_objects(s, keys, n);
@@ -91,7 +91,7 @@ find_begin(struct session *s, const struct templ *a)
 	if ((rv = wanted_keep(s, a)) != CKR_OK || (rv = find_local(s, in_session, named && on_token)) != CKR_OK)
 		return rv;
 	if (on_token && !named)
-		rv = rv_from(token_search(s->token, session_who(s) == HSM_ROLE_USER, s->wanted, s->wanted_len, &s->search));
+		rv = rv_from(token_search(s->token, ck_role(s) == HSM_ROLE_USER, s->wanted, s->wanted_len, &s->search));
 	return rv;
 }
 
@@ -104,18 +104,18 @@ C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *templ, CK_ULONG n)
 
 	if (templ == NULL && n != 0)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
 	if (s->finding)
-		return session_leave(s, CKR_OPERATION_ACTIVE);
+		return ck_leave(s, CKR_OPERATION_ACTIVE);
 	if ((rv = templ_from(&a, templ, n)) != CKR_OK)
-		return session_leave(s, rv);
+		return ck_leave(s, rv);
 	if ((rv = find_begin(s, &a)) == CKR_OK)
 		s->finding = true;
 	else
-		find_end(s);
+		ck_find_end(s);
 	templ_free(&a);
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 static CK_RV
@@ -147,21 +147,21 @@ C_FindObjects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE *found, CK_ULONG max, C
 
 	if (count == NULL || (found == NULL && max != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
 	*count = 0;
-	return session_leave(s, s->finding ? find_next(s, found, max, count) : CKR_OPERATION_NOT_INITIALIZED);
+	return ck_leave(s, s->finding ? find_next(s, found, max, count) : CKR_OPERATION_NOT_INITIALIZED);
 }
 
 CK_RV
 C_FindObjectsFinal(CK_SESSION_HANDLE handle)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	rv = s->finding ? CKR_OK : CKR_OPERATION_NOT_INITIALIZED;
-	find_end(s);
-	return session_leave(s, rv);
+	ck_find_end(s);
+	return ck_leave(s, rv);
 }

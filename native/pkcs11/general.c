@@ -38,7 +38,7 @@ C_GetMechanismList(CK_SLOT_ID id, CK_MECHANISM_TYPE *list, CK_ULONG *count)
 		return CKR_ARGUMENTS_BAD;
 	if ((rv = door_enter()) != CKR_OK)
 		return rv;
-	if (slot_find(id) == NULL) {
+	if (ck_slot_find(id) == NULL) {
 		rv = CKR_SLOT_ID_INVALID;
 		goto out;
 	}
@@ -122,7 +122,7 @@ C_GetMechanismInfo(CK_SLOT_ID id, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *inf
 		return rv;
 	if (type == CKM_KWP_OF_OTHERS)
 		type = CKM_AES_KEY_WRAP_KWP;
-	if (slot_find(id) == NULL)
+	if (ck_slot_find(id) == NULL)
 		rv = CKR_SLOT_ID_INVALID;
 	else if (type >= CKM_VENDOR_DEFINED || hsm_mech_describe(type, &about) != HSM_OK)
 		rv = CKR_MECHANISM_INVALID;
@@ -143,9 +143,9 @@ CK_RV
 C_GetFunctionStatus(CK_SESSION_HANDLE handle)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
-	return rv == CKR_OK ? session_leave(s, CKR_FUNCTION_NOT_PARALLEL) : rv;
+	return rv == CKR_OK ? ck_leave(s, CKR_FUNCTION_NOT_PARALLEL) : rv;
 }
 
 CK_RV
@@ -159,11 +159,11 @@ CK_RV
 C_AsyncComplete(CK_SESSION_HANDLE handle, CK_UTF8CHAR *function, CK_ASYNC_DATA *result)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	(void)function;
 	(void)result;
-	return rv == CKR_OK ? session_leave(s, CKR_SESSION_ASYNC_NOT_SUPPORTED) : rv;
+	return rv == CKR_OK ? ck_leave(s, CKR_SESSION_ASYNC_NOT_SUPPORTED) : rv;
 }
 
 CK_RV

@@ -99,7 +99,7 @@ parts_read(const CK_SP800_108_KDF_PARAMS *p, CK_ULONG bits, struct writer *w, hs
 }
 
 CK_RV
-kbkdf_params(const CK_MECHANISM *mechanism, CK_ULONG bytes, hsm_params *params, uint8_t **room)
+ck_params_kbkdf(const CK_MECHANISM *mechanism, CK_ULONG bytes, hsm_params *params, uint8_t **room)
 {
 	const CK_SP800_108_KDF_PARAMS *p = mechanism->pParameter;
 	struct writer w;

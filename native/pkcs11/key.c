@@ -30,12 +30,12 @@ key_generate(struct session *s, const CK_MECHANISM *mechanism, const CK_ATTRIBUT
 	hsm_key made;
 	CK_RV rv;
 
-	if ((rv = params_from(mechanism, &mech, &params)) != CKR_OK || (rv = templ_from(&a, templ, n)) != CKR_OK)
+	if ((rv = ck_params(mechanism, &mech, &params)) != CKR_OK || (rv = templ_from(&a, templ, n)) != CKR_OK)
 		return rv;
-	if ((rv = spec_generate(mech, &a, &spec)) == CKR_OK)
+	if ((rv = ck_spec_generate(mech, &a, &spec)) == CKR_OK)
 		rv = rv_generate(hsm_generate(s->core, 0, spec, a.at, a.n, &made));
 	templ_free(&a);
-	if (rv == CKR_OK && (rv = objects_keep(s, &made, 1)) == CKR_OK)
+	if (rv == CKR_OK && (rv = ck_objects_keep(s, &made, 1)) == CKR_OK)
 		*key = made;
 	return rv;
 }
@@ -48,9 +48,9 @@ C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_ATTRIBUTE *t
 
 	if (mechanism == NULL || key == NULL || (templ == NULL && n != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, key_generate(s, mechanism, templ, n, key));
+	return ck_leave(s, key_generate(s, mechanism, templ, n, key));
 }
 
 static CK_RV
@@ -62,10 +62,10 @@ pair_make(struct session *s, const CK_MECHANISM *mechanism, const struct templ *
 	hsm_spec spec;
 	CK_RV rv;
 
-	if ((rv = params_from(mechanism, &mech, &params)) != CKR_OK)
+	if ((rv = ck_params(mechanism, &mech, &params)) != CKR_OK)
 		return rv;
 	/* Some callers name the kind in the private template alone. */
-	if ((rv = spec_generate(mech, pub, &spec)) == CKR_TEMPLATE_INCOMPLETE && spec_generate(mech, priv, &spec) == CKR_OK)
+	if ((rv = ck_spec_generate(mech, pub, &spec)) == CKR_TEMPLATE_INCOMPLETE && ck_spec_generate(mech, priv, &spec) == CKR_OK)
 		rv = CKR_OK;
 	if (rv != CKR_OK)
 		return rv;
@@ -89,7 +89,7 @@ pair_generate(struct session *s, const CK_MECHANISM *mechanism, const CK_ATTRIBU
 		templ_free(&priv);
 	}
 	templ_free(&pub);
-	if (rv == CKR_OK && (rv = objects_keep(s, made, 2)) == CKR_OK) {
+	if (rv == CKR_OK && (rv = ck_objects_keep(s, made, 2)) == CKR_OK) {
 		*pub_key = made[0];
 		*key = made[1];
 	}
@@ -105,9 +105,9 @@ C_GenerateKeyPair(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_ATTRIBUT
 
 	if (mechanism == NULL || pub_key == NULL || key == NULL || (pub_templ == NULL && pub_n != 0) || (templ == NULL && n != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, pair_generate(s, mechanism, pub_templ, pub_n, templ, n, pub_key, key));
+	return ck_leave(s, pair_generate(s, mechanism, pub_templ, pub_n, templ, n, pub_key, key));
 }
 
 /* ---- wrapping -------------------------------------------------------------------------- */
@@ -121,7 +121,7 @@ wrap_params(const CK_MECHANISM *mechanism, const struct beside *beside, hsm_mech
 	hsm_mech_info info;
 	CK_RV rv;
 
-	if ((rv = params_wrap(mechanism, mech, params, made)) != CKR_OK)
+	if ((rv = ck_params_wrap(mechanism, mech, params, made)) != CKR_OK)
 		return rv;
 	if (!beside->there)
 		return CKR_OK;
@@ -170,9 +170,9 @@ C_WrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE ke
 
 	if (mechanism == NULL || out_len == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, key_wrap(s, mechanism, kek, key, &none, out, out_len));
+	return ck_leave(s, key_wrap(s, mechanism, kek, key, &none, out, out_len));
 }
 
 CK_RV
@@ -185,9 +185,9 @@ C_WrapKeyAuthenticated(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJ
 
 	if (mechanism == NULL || out_len == NULL || (aad == NULL && aad_len != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, key_wrap(s, mechanism, kek, key, &beside, out, out_len));
+	return ck_leave(s, key_wrap(s, mechanism, kek, key, &beside, out, out_len));
 }
 
 static CK_RV
@@ -207,7 +207,7 @@ key_unwrap(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE ke
 	if (builtin_holds(kek))
 		return CKR_UNWRAPPING_KEY_HANDLE_INVALID;
 	rv = rv_unwrapping(hsm_unwrap(s->core, kek, mech, &params, wrapped, a->at, a->n, &fresh));
-	if (rv == CKR_OK && (rv = objects_keep(s, &fresh, 1)) == CKR_OK)
+	if (rv == CKR_OK && (rv = ck_objects_keep(s, &fresh, 1)) == CKR_OK)
 		*key = fresh;
 	return rv;
 }
@@ -223,13 +223,13 @@ unwrap(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE kek, 
 
 	if (mechanism == NULL || wrapped == NULL || !in_from(&in, wrapped, len) || key == NULL || (templ == NULL && n != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
 	if ((rv = templ_from(&a, templ, n)) != CKR_OK)
-		return session_leave(s, rv);
+		return ck_leave(s, rv);
 	rv = key_unwrap(s, mechanism, kek, in, &a, beside, key);
 	templ_free(&a);
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 CK_RV
@@ -261,13 +261,30 @@ derive_params(const CK_MECHANISM *mechanism, const struct templ *a, hsm_mech *me
 	CK_RV rv;
 
 	*room = NULL;
-	if ((rv = params_from(mechanism, mech, params)) != CKR_OK)
+	if ((rv = ck_params(mechanism, mech, params)) != CKR_OK)
 		return rv;
 	if (*mech != CKM_SP800_108_COUNTER_KDF)
 		return CKR_OK;
 	if ((rv = templ_number(a, CKA_VALUE_LEN, &len)) != CKR_OK)
 		return rv;
-	return len == 0 || len > 8192 ? CKR_TEMPLATE_INCOMPLETE : kbkdf_params(mechanism, len, params, room);
+	return len == 0 || len > 8192 ? CKR_TEMPLATE_INCOMPLETE : ck_params_kbkdf(mechanism, len, params, room);
+}
+
+/* What was wrong lay in the parameters: the other side's point, or data too
+ * short for the key. */
+static CK_RV
+rv_derive(hsm_mech mech, CK_RV rv)
+{
+	switch (mech) {
+	case CKM_ECDH1_DERIVE:
+	case CKM_ECDH1_COFACTOR_DERIVE:
+		return rv == CKR_DATA_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ? CKR_MECHANISM_PARAM_INVALID : rv;
+	case CKM_AES_ECB_ENCRYPT_DATA:
+	case CKM_AES_CBC_ENCRYPT_DATA:
+		return rv == CKR_DATA_LEN_RANGE || rv == CKR_KEY_SIZE_RANGE ? CKR_MECHANISM_PARAM_INVALID : rv;
+	default:
+		return rv;
+	}
 }
 
 static CK_RV
@@ -287,10 +304,8 @@ key_derive(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE ba
 		rv = builtin_holds(base) ? CKR_KEY_HANDLE_INVALID : rv_key(hsm_derive(s->core, base, mech, &params, a.at, a.n, &made));
 	free(room);
 	templ_free(&a);
-	/* The other side's point is a parameter, not data. */
-	if (rv == CKR_DATA_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID)
-		rv = mech == CKM_ECDH1_DERIVE || mech == CKM_ECDH1_COFACTOR_DERIVE ? CKR_MECHANISM_PARAM_INVALID : rv;
-	if (rv == CKR_OK && (rv = objects_keep(s, &made, 1)) == CKR_OK)
+	rv = rv == CKR_OK ? CKR_OK : rv_derive(mech, rv);
+	if (rv == CKR_OK && (rv = ck_objects_keep(s, &made, 1)) == CKR_OK)
 		*key = made;
 	return rv;
 }
@@ -304,9 +319,9 @@ C_DeriveKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE 
 
 	if (mechanism == NULL || key == NULL || (templ == NULL && n != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, key_derive(s, mechanism, base, templ, n, key));
+	return ck_leave(s, key_derive(s, mechanism, base, templ, n, key));
 }
 
 /* ---- encapsulation (3.2) ------------------------------------------------------------------- */
@@ -322,7 +337,7 @@ key_encapsulate(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HAND
 	hsm_out to;
 	CK_RV rv;
 
-	if ((rv = params_from(mechanism, &mech, &params)) != CKR_OK)
+	if ((rv = ck_params(mechanism, &mech, &params)) != CKR_OK)
 		return rv;
 	if (!out_from(&to, out, out_len))
 		return CKR_ARGUMENTS_BAD;
@@ -331,7 +346,7 @@ key_encapsulate(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HAND
 		*out_len = to.len;
 	if (st != HSM_OK || out == NULL)
 		return rv_key(st);
-	if ((rv = objects_keep(s, &made, 1)) == CKR_OK)
+	if ((rv = ck_objects_keep(s, &made, 1)) == CKR_OK)
 		*key = made;
 	return rv;
 }
@@ -346,13 +361,13 @@ C_EncapsulateKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HA
 
 	if (mechanism == NULL || key == NULL || out_len == NULL || (templ == NULL && n != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
 	if ((rv = templ_from(&a, templ, n)) != CKR_OK)
-		return session_leave(s, rv);
+		return ck_leave(s, rv);
 	rv = key_encapsulate(s, mechanism, pub, &a, out, out_len, key);
 	templ_free(&a);
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 static CK_RV
@@ -364,12 +379,12 @@ key_decapsulate(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HAND
 	hsm_key made;
 	CK_RV rv;
 
-	if ((rv = params_from(mechanism, &mech, &params)) != CKR_OK)
+	if ((rv = ck_params(mechanism, &mech, &params)) != CKR_OK)
 		return rv;
 	rv = rv_key(hsm_decapsulate(s->core, priv, mech, &params, ciphertext, a->at, a->n, &made));
 	if (rv == CKR_ENCRYPTED_DATA_LEN_RANGE)
 		rv = CKR_WRAPPED_KEY_LEN_RANGE;
-	if (rv == CKR_OK && (rv = objects_keep(s, &made, 1)) == CKR_OK)
+	if (rv == CKR_OK && (rv = ck_objects_keep(s, &made, 1)) == CKR_OK)
 		*key = made;
 	return rv;
 }
@@ -385,11 +400,11 @@ C_DecapsulateKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HA
 
 	if (mechanism == NULL || key == NULL || ciphertext == NULL || !in_from(&in, ciphertext, len) || (templ == NULL && n != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
 	if ((rv = templ_from(&a, templ, n)) != CKR_OK)
-		return session_leave(s, rv);
+		return ck_leave(s, rv);
 	rv = key_decapsulate(s, mechanism, priv, in, &a, key);
 	templ_free(&a);
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }

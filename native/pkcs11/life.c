@@ -20,8 +20,8 @@ child_start(void)
 
 	memcpy(&life, &fresh, sizeof life);
 	initialised = false;
-	door_slots_forget();
-	sessions_forget();
+	ck_slots_forget();
+	ck_sessions_forget();
 }
 
 static void
@@ -72,9 +72,9 @@ life_begin(void)
 
 	if (rv != CKR_OK)
 		return rv == CKR_HOST_MEMORY || rv == CKR_FIPS_SELF_TEST_FAILED ? rv : CKR_GENERAL_ERROR;
-	if ((rv = sessions_open()) == CKR_OK && (rv = door_slots_open()) == CKR_OK)
+	if ((rv = ck_sessions_open()) == CKR_OK && (rv = ck_slots_open()) == CKR_OK)
 		return CKR_OK;
-	sessions_close();
+	ck_sessions_close();
 	hsm_close();
 	return rv;
 }
@@ -106,8 +106,8 @@ C_Finalize(void *reserved)
 		pthread_rwlock_unlock(&life);
 		return CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	sessions_close();
-	door_slots_close();
+	ck_sessions_close();
+	ck_slots_close();
 	hsm_close();
 	initialised = false;
 	pthread_rwlock_unlock(&life);

@@ -14,42 +14,42 @@ static CK_RV
 message_init(CK_SESSION_HANDLE handle, enum op op, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (mechanism != NULL)
-		return session_leave(s, op_hold(s, op, mechanism, key, op == OP_MESSAGE_ENCRYPT || op == OP_MESSAGE_DECRYPT));
+		return ck_leave(s, op_hold(s, op, mechanism, key, op == OP_MESSAGE_ENCRYPT || op == OP_MESSAGE_DECRYPT));
 	rv = s->ops[op].stage == STAGE_NONE ? CKR_ARGUMENTS_BAD : CKR_OK;
-	op_drop(s, op);
-	return session_leave(s, rv);
+	ck_op_drop(s, op);
+	return ck_leave(s, rv);
 }
 
 static CK_RV
 message_final(CK_SESSION_HANDLE handle, enum op op)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	rv = s->ops[op].stage == STAGE_NONE ? CKR_OPERATION_NOT_INITIALIZED : CKR_OK;
-	op_drop(s, op);
-	return session_leave(s, rv);
+	ck_op_drop(s, op);
+	return ck_leave(s, rv);
 }
 
 /* With an operation that is open for the next message or the next part. */
 static CK_RV
 message_enter(CK_SESSION_HANDLE handle, enum op op, enum op_stage stage, struct session **s)
 {
-	CK_RV rv = session_enter(handle, s);
+	CK_RV rv = ck_enter(handle, s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if ((*s)->ops[op].stage == STAGE_NONE || (stage == STAGE_PARTS && (*s)->ops[op].stage != STAGE_PARTS))
-		return session_leave(*s, CKR_OPERATION_NOT_INITIALIZED);
+		return ck_leave(*s, CKR_OPERATION_NOT_INITIALIZED);
 	if ((*s)->ops[op].stage != stage)
-		return session_leave(*s, CKR_OPERATION_ACTIVE);
+		return ck_leave(*s, CKR_OPERATION_ACTIVE);
 	return CKR_OK;
 }
 
@@ -58,7 +58,7 @@ side_open(struct session *s)
 {
 	if (s->side != 0)
 		return CKR_OK;
-	return rv_from(hsm_session_open(token_part(s->token), session_rw(s) ? HSM_SESSION_RW : 0, &s->side));
+	return rv_from(hsm_session_open(token_part(s->token), ck_writable(s) ? HSM_SESSION_RW : 0, &s->side));
 }
 
 /* This message is over, well or not; the operation stays for the next one. */
@@ -97,7 +97,7 @@ seal_message(struct session *s, void *param, CK_ULONG param_len, hsm_in aad, hsm
 	struct made made;
 	hsm_params params;
 	hsm_out tag;
-	CK_RV rv = params_message(o->mech, param, param_len, &params, &made);
+	CK_RV rv = ck_params_message(o->mech, param, param_len, &params, &made);
 
 	if (rv != CKR_OK)
 		return rv;
@@ -125,11 +125,11 @@ C_EncryptMessage(CK_SESSION_HANDLE handle, void *param, CK_ULONG param_len, CK_B
 	if (rv != CKR_OK)
 		return rv;
 	if (!in_from(&a, aad, aad_len) || !in_from(&p, plain, plain_len) || !out_from(&to, out, out_len))
-		return session_leave(s, CKR_ARGUMENTS_BAD);
+		return ck_leave(s, CKR_ARGUMENTS_BAD);
 	rv = seal_message(s, param, param_len, a, p, &to);
 	if (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL)
 		*out_len = to.len;
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 /* The core opens ciphertext and tag as one range. */
@@ -140,7 +140,7 @@ open_message(struct session *s, void *param, CK_ULONG param_len, hsm_in aad, hsm
 	struct made made;
 	hsm_params params;
 	uint8_t *whole;
-	CK_RV rv = params_message(o->mech, param, param_len, &params, &made);
+	CK_RV rv = ck_params_message(o->mech, param, param_len, &params, &made);
 
 	if (rv != CKR_OK || (rv = made_iv(s->core, &made, false, &params)) != CKR_OK)
 		return rv;
@@ -171,11 +171,11 @@ C_DecryptMessage(CK_SESSION_HANDLE handle, void *param, CK_ULONG param_len, CK_B
 	if (rv != CKR_OK)
 		return rv;
 	if (!in_from(&a, aad, aad_len) || !in_from(&c, ciphertext, ciphertext_len) || !out_from(&to, out, out_len))
-		return session_leave(s, CKR_ARGUMENTS_BAD);
+		return ck_leave(s, CKR_ARGUMENTS_BAD);
 	rv = open_message(s, param, param_len, a, c, &to);
 	if (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL)
 		*out_len = to.len;
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 static CK_RV
@@ -193,14 +193,14 @@ aead_begin(CK_SESSION_HANDLE handle, enum op op, void *param, CK_ULONG param_len
 	o = &s->ops[op];
 	if (!in_from(&a, aad, aad_len))
 		rv = CKR_ARGUMENTS_BAD;
-	else if ((rv = params_message(o->mech, param, param_len, &params, &made)) == CKR_OK && (rv = side_open(s)) == CKR_OK
+	else if ((rv = ck_params_message(o->mech, param, param_len, &params, &made)) == CKR_OK && (rv = side_open(s)) == CKR_OK
 	    && (rv = made_iv(s->core, &made, op == OP_MESSAGE_ENCRYPT, &params)) == CKR_OK) {
 		params.aad = a;
 		rv = rv_key(hsm_begin(s->side, op_use(op), o->key, o->mech, &params));
 	}
 	if (rv == CKR_OK)
 		o->stage = STAGE_PARTS;
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 CK_RV
@@ -297,13 +297,13 @@ aead_next(CK_SESSION_HANDLE handle, enum op op, void *param, CK_ULONG param_len,
 	if (rv != CKR_OK)
 		return rv;
 	if (!in_from(&in, part, len) || !out_from(&to, out, out_len))
-		return session_leave(s, CKR_ARGUMENTS_BAD);
-	if ((rv = params_message(s->ops[op].mech, param, param_len, &params, &made)) != CKR_OK)
-		return session_leave(s, rv);
+		return ck_leave(s, CKR_ARGUMENTS_BAD);
+	if ((rv = ck_params_message(s->ops[op].mech, param, param_len, &params, &made)) != CKR_OK)
+		return ck_leave(s, rv);
 	rv = op == OP_MESSAGE_ENCRYPT ? seal_part(s, &made, in, last, &to) : open_part(s, &made, in, last, &to);
 	if (rv == CKR_OK || rv == CKR_BUFFER_TOO_SMALL)
 		*out_len = to.len;
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 CK_RV
@@ -366,12 +366,12 @@ C_SignMessage(CK_SESSION_HANDLE handle, void *param, CK_ULONG param_len, CK_BYTE
 	if (rv != CKR_OK)
 		return rv;
 	if (!sign_args(param, param_len, &in, data, len) || !out_from(&to, sig, sig_len))
-		return session_leave(s, CKR_ARGUMENTS_BAD);
+		return ck_leave(s, CKR_ARGUMENTS_BAD);
 	o = &s->ops[OP_MESSAGE_SIGN];
 	st = hsm_sign(s->core, o->key, o->mech, &o->held->params, in, &to);
 	if (st == HSM_OK || st == HSM_E_BUFFER)
 		*sig_len = to.len;
-	return session_leave(s, rv_key(st));
+	return ck_leave(s, rv_key(st));
 }
 
 CK_RV
@@ -385,9 +385,9 @@ C_VerifyMessage(CK_SESSION_HANDLE handle, void *param, CK_ULONG param_len, CK_BY
 	if (rv != CKR_OK)
 		return rv;
 	if (!sign_args(param, param_len, &in, data, len) || sig == NULL || !in_from(&signature, sig, sig_len))
-		return session_leave(s, CKR_ARGUMENTS_BAD);
+		return ck_leave(s, CKR_ARGUMENTS_BAD);
 	o = &s->ops[OP_MESSAGE_VERIFY];
-	return session_leave(s, rv_key(hsm_verify(s->core, o->key, o->mech, &o->held->params, in, signature)));
+	return ck_leave(s, rv_key(hsm_verify(s->core, o->key, o->mech, &o->held->params, in, signature)));
 }
 
 static CK_RV
@@ -406,7 +406,7 @@ parts_begin(CK_SESSION_HANDLE handle, enum op op, const void *param, CK_ULONG pa
 		rv = rv_key(hsm_begin(s->side, op_use(op), o->key, o->mech, &o->held->params));
 	if (rv == CKR_OK)
 		o->stage = STAGE_PARTS;
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 CK_RV
@@ -453,7 +453,7 @@ C_SignMessageNext(CK_SESSION_HANDLE handle, void *param, CK_ULONG param_len, CK_
 
 	if (rv != CKR_OK)
 		return rv;
-	return session_leave(s, sign_args(param, param_len, &in, data, len) ? sign_part(s, in, sig, sig_len) : CKR_ARGUMENTS_BAD);
+	return ck_leave(s, sign_args(param, param_len, &in, data, len) ? sign_part(s, in, sig, sig_len) : CKR_ARGUMENTS_BAD);
 }
 
 CK_RV
@@ -467,13 +467,13 @@ C_VerifyMessageNext(CK_SESSION_HANDLE handle, void *param, CK_ULONG param_len, C
 	if (rv != CKR_OK)
 		return rv;
 	if (!sign_args(param, param_len, &in, data, len) || !in_from(&signature, sig, sig_len))
-		return session_leave(s, CKR_ARGUMENTS_BAD);
+		return ck_leave(s, CKR_ARGUMENTS_BAD);
 	st = hsm_update(s->side, MECH_VERIFY, in, NULL);
 	if (st == HSM_OK && sig == NULL)
-		return session_leave(s, CKR_OK);
+		return ck_leave(s, CKR_OK);
 	if (st == HSM_OK)
 		st = hsm_final(s->side, MECH_VERIFY, signature, NULL);
-	return session_leave(s, part_end(s, OP_MESSAGE_VERIFY, rv_key(st)));
+	return ck_leave(s, part_end(s, OP_MESSAGE_VERIFY, rv_key(st)));
 }
 
 CK_RV

@@ -7,7 +7,7 @@
 /* ---- session objects of a slot ---------------------------------------------------- */
 
 CK_RV
-objects_add(struct slot *slot, hsm_key key)
+ck_objects_add(struct slot *slot, hsm_key key)
 {
 	CK_RV rv = CKR_OK;
 
@@ -31,7 +31,7 @@ objects_add(struct slot *slot, hsm_key key)
 
 /* From the end: what was made last goes first. */
 void
-objects_drop(struct slot *slot, hsm_key key)
+ck_objects_drop(struct slot *slot, hsm_key key)
 {
 	pthread_mutex_lock(&slot->lock);
 	for (size_t i = slot->objects_len; i > 0; i--)
@@ -44,7 +44,7 @@ objects_drop(struct slot *slot, hsm_key key)
 }
 
 CK_RV
-objects_list(struct slot *slot, hsm_key **keys, size_t *n)
+ck_objects_list(struct slot *slot, hsm_key **keys, size_t *n)
 {
 	CK_RV rv = CKR_OK;
 
@@ -71,7 +71,7 @@ object_flag(struct session *s, hsm_key key, CK_ATTRIBUTE_TYPE type)
 }
 
 CK_RV
-objects_keep(struct session *s, const hsm_key *keys, size_t n)
+ck_objects_keep(struct session *s, const hsm_key *keys, size_t n)
 {
 	hsm_key durable[2];
 	size_t durable_n = 0;
@@ -84,7 +84,7 @@ objects_keep(struct session *s, const hsm_key *keys, size_t n)
 		rv = rv_from(token_put(s->token, s->core, durable, durable_n));
 	for (size_t i = 0; i < n && rv == CKR_OK; i++)
 		if (!token_holds(s->token, keys[i]))
-			rv = objects_add(s->slot, keys[i]);
+			rv = ck_objects_add(s->slot, keys[i]);
 	if (rv == CKR_OK)
 		return CKR_OK;
 	for (size_t i = 0; i < n; i++)
@@ -106,7 +106,7 @@ object_create(struct session *s, const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJEC
 	/* Not a mechanism's complaint here, but the template's. */
 	if (rv == CKR_KEY_TYPE_INCONSISTENT)
 		rv = CKR_ATTRIBUTE_VALUE_INVALID;
-	if (rv == CKR_OK && (rv = objects_keep(s, &key, 1)) == CKR_OK)
+	if (rv == CKR_OK && (rv = ck_objects_keep(s, &key, 1)) == CKR_OK)
 		*object = key;
 	return rv;
 }
@@ -119,9 +119,9 @@ C_CreateObject(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJ
 
 	if (object == NULL || (templ == NULL && n != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, object_create(s, templ, n, object));
+	return ck_leave(s, object_create(s, templ, n, object));
 }
 
 static CK_RV
@@ -137,7 +137,7 @@ object_copy(struct session *s, CK_OBJECT_HANDLE from, const CK_ATTRIBUTE *templ,
 		return rv;
 	rv = rv_from(hsm_copy(s->core, from, a.at, a.n, &key));
 	templ_free(&a);
-	if (rv == CKR_OK && (rv = objects_keep(s, &key, 1)) == CKR_OK)
+	if (rv == CKR_OK && (rv = ck_objects_keep(s, &key, 1)) == CKR_OK)
 		*object = key;
 	return rv;
 }
@@ -150,9 +150,9 @@ C_CopyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE from, CK_ATTRIBUTE *temp
 
 	if (object == NULL || (templ == NULL && n != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, object_copy(s, from, templ, n, object));
+	return ck_leave(s, object_copy(s, from, templ, n, object));
 }
 
 static CK_RV
@@ -163,9 +163,9 @@ object_destroy(struct session *s, CK_OBJECT_HANDLE object)
 	if (builtin_holds(object))
 		return CKR_ACTION_PROHIBITED;
 	if (token_holds(s->token, object))
-		return session_rw(s) ? rv_from(token_remove(s->token, s->core, object)) : CKR_SESSION_READ_ONLY;
+		return ck_writable(s) ? rv_from(token_remove(s->token, s->core, object)) : CKR_SESSION_READ_ONLY;
 	if ((rv = rv_from(hsm_destroy(s->core, object))) == CKR_OK)
-		objects_drop(s->slot, object);
+		ck_objects_drop(s->slot, object);
 	return rv;
 }
 
@@ -173,9 +173,9 @@ CK_RV
 C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
-	return rv == CKR_OK ? session_leave(s, object_destroy(s, object)) : rv;
+	return rv == CKR_OK ? ck_leave(s, object_destroy(s, object)) : rv;
 }
 
 /* ---- looking ------------------------------------------------------------------------- */
@@ -311,9 +311,9 @@ C_GetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIB
 
 	if (templ == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, attributes_get(s, object, templ, n));
+	return ck_leave(s, attributes_get(s, object, templ, n));
 }
 
 CK_RV
@@ -324,11 +324,11 @@ C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ULONG *siz
 
 	if (size == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
 	if ((rv = object_exists(s, object)) == CKR_OK)
 		*size = CK_UNAVAILABLE_INFORMATION;
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 /* ---- changing -------------------------------------------------------------------------- */
@@ -345,7 +345,7 @@ attributes_set(struct session *s, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *t
 		return rv;
 	if (!token_holds(s->token, object))
 		rv = rv_from(hsm_attr_set(s->core, object, a.at, a.n));
-	else if (!session_rw(s))
+	else if (!ck_writable(s))
 		rv = CKR_SESSION_READ_ONLY;
 	else
 		rv = rv_from(token_change(s->token, s->core, object, a.at, a.n));
@@ -361,7 +361,7 @@ C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIB
 
 	if (templ == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, attributes_set(s, object, templ, n));
+	return ck_leave(s, attributes_set(s, object, templ, n));
 }

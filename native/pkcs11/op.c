@@ -43,13 +43,13 @@ op_in_core(enum op op)
 }
 
 void
-op_drop(struct session *s, enum op op)
+ck_op_drop(struct session *s, enum op op)
 {
 	if (s->ops[op].stage != STAGE_NONE && op_in_core(op))
 		(void)!hsm_cancel(s->core, op_use(op));
 	else if (s->ops[op].stage == STAGE_PARTS)
 		(void)!hsm_cancel(s->side, op_use(op));
-	op_end(s, op);
+	ck_op_end(s, op);
 }
 
 static CK_RV
@@ -62,7 +62,7 @@ op_start(struct session *s, enum op op, const CK_MECHANISM *mechanism, CK_OBJECT
 
 	if (o->stage != STAGE_NONE)
 		return CKR_OPERATION_ACTIVE;
-	if ((rv = params_from(mechanism, &mech, &params)) != CKR_OK)
+	if ((rv = ck_params(mechanism, &mech, &params)) != CKR_OK)
 		return rv;
 	if (builtin_holds(key))
 		return CKR_KEY_HANDLE_INVALID;
@@ -78,15 +78,15 @@ CK_RV
 op_init(CK_SESSION_HANDLE handle, enum op op, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (mechanism != NULL)
-		return session_leave(s, op_start(s, op, mechanism, key));
+		return ck_leave(s, op_start(s, op, mechanism, key));
 	rv = s->ops[op].stage == STAGE_NONE ? CKR_ARGUMENTS_BAD : CKR_OK;
-	op_drop(s, op);
-	return session_leave(s, rv);
+	ck_op_drop(s, op);
+	return ck_leave(s, rv);
 }
 
 static bool
@@ -111,7 +111,7 @@ op_hold(struct session *s, enum op op, const CK_MECHANISM *mechanism, CK_OBJECT_
 
 	if (o->stage != STAGE_NONE)
 		return CKR_OPERATION_ACTIVE;
-	if (!message && (rv = params_from(mechanism, &mech, &params)) != CKR_OK)
+	if (!message && (rv = ck_params(mechanism, &mech, &params)) != CKR_OK)
 		return rv;
 	if (hsm_mech_describe(mech, &about) != HSM_OK || (about.flags & op_use(op)) == 0
 	    || (message && (about.flags & MECH_AEAD) == 0))
@@ -138,7 +138,7 @@ op_settle(struct session *s, enum op op, hsm_status st, bool last, bool asked)
 {
 	if (st == HSM_E_BUFFER || (st == HSM_OK && (asked || !last)))
 		return rv_from(st);
-	op_drop(s, op);
+	ck_op_drop(s, op);
 	return rv_key(st);
 }
 
@@ -146,20 +146,20 @@ op_settle(struct session *s, enum op op, hsm_status st, bool last, bool asked)
 static CK_RV
 op_enter(CK_SESSION_HANDLE handle, enum op op, struct session **s)
 {
-	CK_RV rv = session_enter(handle, s);
+	CK_RV rv = ck_enter(handle, s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if ((*s)->ops[op].stage == STAGE_NONE)
-		return session_leave(*s, CKR_OPERATION_NOT_INITIALIZED);
+		return ck_leave(*s, CKR_OPERATION_NOT_INITIALIZED);
 	return CKR_OK;
 }
 
 static CK_RV
 op_bad(struct session *s, enum op op, CK_RV rv)
 {
-	op_drop(s, op);
-	return session_leave(s, rv);
+	ck_op_drop(s, op);
+	return ck_leave(s, rv);
 }
 
 CK_RV
@@ -180,7 +180,7 @@ op_once(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, CK_B
 	st = hsm_once(s->core, op_use(op), from, HSM_NONE, &to);
 	if (st == HSM_OK || st == HSM_E_BUFFER)
 		*out_len = to.len;
-	return session_leave(s, op_settle(s, op, st, true, out == NULL));
+	return ck_leave(s, op_settle(s, op, st, true, out == NULL));
 }
 
 CK_RV
@@ -204,10 +204,10 @@ op_update(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, CK
 		s->ops[op].stage = STAGE_PARTS;
 	/* A mechanism of one part has no operation of parts. */
 	if (st == HSM_E_MECH || st == HSM_E_UNSUPPORTED) {
-		op_drop(s, op);
-		return session_leave(s, CKR_OPERATION_NOT_INITIALIZED);
+		ck_op_drop(s, op);
+		return ck_leave(s, CKR_OPERATION_NOT_INITIALIZED);
 	}
-	return session_leave(s, op_settle(s, op, st, false, false));
+	return ck_leave(s, op_settle(s, op, st, false, false));
 }
 
 CK_RV
@@ -226,10 +226,10 @@ op_final(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *out, CK_ULONG *out_len)
 	if (st == HSM_OK || st == HSM_E_BUFFER)
 		*out_len = to.len;
 	if (st == HSM_E_MECH || st == HSM_E_UNSUPPORTED) {
-		op_drop(s, op);
-		return session_leave(s, CKR_OPERATION_NOT_INITIALIZED);
+		ck_op_drop(s, op);
+		return ck_leave(s, CKR_OPERATION_NOT_INITIALIZED);
 	}
-	return session_leave(s, op_settle(s, op, st, true, out == NULL));
+	return ck_leave(s, op_settle(s, op, st, true, out == NULL));
 }
 
 /* ---- giving up ------------------------------------------------------------------ */
@@ -246,14 +246,14 @@ CK_RV
 C_SessionCancel(CK_SESSION_HANDLE handle, CK_FLAGS flags)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	for (size_t i = 0; i < sizeof cancels / sizeof cancels[0]; i++)
 		if ((flags & cancels[i].flag) != 0)
-			op_drop(s, cancels[i].op);
+			ck_op_drop(s, cancels[i].op);
 	if ((flags & CKF_FIND_OBJECTS) != 0)
-		find_end(s);
-	return session_leave(s, CKR_OK);
+		ck_find_end(s);
+	return ck_leave(s, CKR_OK);
 }

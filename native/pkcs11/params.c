@@ -250,7 +250,7 @@ read_kdf(enum form form, const CK_MECHANISM *m, hsm_params *to)
 	case FORM_HKDF:
 		return SIZED(CK_HKDF_PARAMS) && read_hkdf(m->pParameter, to);
 	case FORM_KBKDF:
-		return SIZED(CK_SP800_108_KDF_PARAMS);  /* read by kbkdf_params, which knows the key's length */
+		return SIZED(CK_SP800_108_KDF_PARAMS);  /* read by ck_params_kbkdf, which knows the key's length */
 	case FORM_PBKDF2:
 		return SIZED(CK_PKCS5_PBKD2_PARAMS2) && read_pbkdf2(m, to);
 	default:
@@ -350,7 +350,7 @@ read_form(enum form form, const CK_MECHANISM *m, hsm_params *to)
 }
 
 CK_RV
-params_from(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params)
+ck_params(const CK_MECHANISM *mechanism, hsm_mech *mech, hsm_params *params)
 {
 	hsm_mech_info info;
 
@@ -395,7 +395,7 @@ read_ccm_wrap(const CK_CCM_WRAP_PARAMS *p, hsm_params *to, struct made *made)
 }
 
 CK_RV
-params_wrap(const CK_MECHANISM *m, hsm_mech *mech, hsm_params *params, struct made *made)
+ck_params_wrap(const CK_MECHANISM *m, hsm_mech *mech, hsm_params *params, struct made *made)
 {
 	hsm_mech_info info;
 	bool gcm, ccm;
@@ -404,7 +404,7 @@ params_wrap(const CK_MECHANISM *m, hsm_mech *mech, hsm_params *params, struct ma
 	gcm = m->mechanism == CKM_AES_GCM && SIZED(CK_GCM_WRAP_PARAMS);
 	ccm = m->mechanism == CKM_AES_CCM && SIZED(CK_CCM_WRAP_PARAMS);
 	if (!gcm && !ccm)
-		return params_from(m, mech, params);
+		return ck_params(m, mech, params);
 	memset(params, 0, sizeof *params);
 	*mech = m->mechanism;
 	if (hsm_mech_describe(*mech, &info) != HSM_OK)
@@ -449,7 +449,7 @@ read_message(hsm_mech mech, void *ptr, CK_ULONG len, hsm_params *to, struct made
 }
 
 CK_RV
-params_message(hsm_mech mech, void *ptr, CK_ULONG len, hsm_params *params, struct made *made)
+ck_params_message(hsm_mech mech, void *ptr, CK_ULONG len, hsm_params *params, struct made *made)
 {
 	memset(params, 0, sizeof *params);
 	memset(made, 0, sizeof *made);

@@ -9,8 +9,8 @@ C_SeedRandom(CK_SESSION_HANDLE handle, CK_BYTE *seed, CK_ULONG len)
 
 	if (seed == NULL && len != 0)
 		return CKR_ARGUMENTS_BAD;
-	rv = session_enter(handle, &s);
-	return rv == CKR_OK ? session_leave(s, CKR_RANDOM_SEED_NOT_SUPPORTED) : rv;
+	rv = ck_enter(handle, &s);
+	return rv == CKR_OK ? ck_leave(s, CKR_RANDOM_SEED_NOT_SUPPORTED) : rv;
 }
 
 CK_RV
@@ -22,7 +22,7 @@ C_GenerateRandom(CK_SESSION_HANDLE handle, CK_BYTE *out, CK_ULONG len)
 
 	if (len > LEN_MAX || (out == NULL && len != 0))
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, len == 0 ? CKR_OK : rv_from(hsm_random(s->core, &to)));
+	return ck_leave(s, len == 0 ? CKR_OK : rv_from(hsm_random(s->core, &to)));
 }

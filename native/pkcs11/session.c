@@ -26,7 +26,7 @@ session_at(size_t index)
 }
 
 CK_RV
-sessions_open(void)
+ck_sessions_open(void)
 {
 	free_len = 0;
 	atomic_store(&table_len, 0);
@@ -36,7 +36,7 @@ sessions_open(void)
 }
 
 void
-sessions_forget(void)
+ck_sessions_forget(void)
 {
 	static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
 
@@ -50,7 +50,7 @@ sessions_forget(void)
 /* ---- what runs in a session -------------------------------------------------- */
 
 void
-op_end(struct session *s, enum op op)
+ck_op_end(struct session *s, enum op op)
 {
 	struct op_state *o = &s->ops[op];
 
@@ -62,7 +62,7 @@ op_end(struct session *s, enum op op)
 }
 
 void
-find_end(struct session *s)
+ck_find_end(struct session *s)
 {
 	token_search_end(&s->search);
 	free(s->found);
@@ -76,7 +76,7 @@ find_end(struct session *s)
 }
 
 hsm_role
-session_who(const struct session *s)
+ck_role(const struct session *s)
 {
 	hsm_role role = HSM_ROLE_PUBLIC;
 
@@ -84,13 +84,13 @@ session_who(const struct session *s)
 }
 
 bool
-session_rw(const struct session *s)
+ck_writable(const struct session *s)
 {
 	return (s->flags & CKF_RW_SESSION) != 0;
 }
 
 CK_RV
-session_enter(CK_SESSION_HANDLE handle, struct session **out)
+ck_enter(CK_SESSION_HANDLE handle, struct session **out)
 {
 	size_t index = handle & ((1u << INDEX_BITS) - 1);
 	struct session *s;
@@ -115,7 +115,7 @@ session_enter(CK_SESSION_HANDLE handle, struct session **out)
 }
 
 CK_RV
-session_leave(struct session *s, CK_RV rv)
+ck_leave(struct session *s, CK_RV rv)
 {
 	if (rv == CKR_OK)
 		s->approved = hsm_approved();
@@ -174,8 +174,8 @@ session_end(struct session *s)
 	size_t index = s->handle & ((1u << INDEX_BITS) - 1);
 
 	for (int op = 0; op < OP_COUNT; op++)
-		op_end(s, op);
-	find_end(s);
+		ck_op_end(s, op);
+	ck_find_end(s);
 	pthread_mutex_lock(&slot->lock);
 	if (slot->sessions == 1 && hsm_logout(s->core) == HSM_OK)
 		token_logged_out(s->token);
@@ -183,7 +183,7 @@ session_end(struct session *s)
 	if (s->side != 0)
 		(void)!hsm_session_close(s->side);
 	slot->sessions--;
-	if (session_rw(s))
+	if (ck_writable(s))
 		slot->rw_sessions--;
 	pthread_mutex_unlock(&slot->lock);
 	s->handle = 0;
@@ -207,14 +207,14 @@ sessions_end(const struct slot *slot)
 }
 
 void
-sessions_close_slot(struct slot *slot)
+ck_sessions_close_slot(struct slot *slot)
 {
 	sessions_end(slot);
 }
 
 /* Nobody is inside: chunks can go. */
 void
-sessions_close(void)
+ck_sessions_close(void)
 {
 	sessions_end(NULL);
 	atomic_store(&table_len, 0);
@@ -259,7 +259,7 @@ session_start(struct session *s, struct slot *slot, struct token *token, CK_FLAG
 static CK_RV
 slot_session(CK_SLOT_ID id, CK_FLAGS flags, CK_SESSION_HANDLE *handle)
 {
-	struct slot *slot = slot_find(id);
+	struct slot *slot = ck_slot_find(id);
 	struct token *token;
 	struct session *s;
 	size_t index;
@@ -271,7 +271,7 @@ slot_session(CK_SLOT_ID id, CK_FLAGS flags, CK_SESSION_HANDLE *handle)
 		return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
 	if ((flags & CKF_ASYNC_SESSION) != 0)
 		return CKR_SESSION_ASYNC_NOT_SUPPORTED;
-	if ((rv = slot_token(slot, &token)) != CKR_OK)
+	if ((rv = ck_slot_token(slot, &token)) != CKR_OK)
 		return rv == CKR_TOKEN_NOT_INITIALIZED ? CKR_TOKEN_NOT_RECOGNIZED : rv;
 	if ((s = session_take(&index)) == NULL)
 		return CKR_SESSION_COUNT;
@@ -310,12 +310,12 @@ CK_RV
 C_CloseSession(CK_SESSION_HANDLE handle)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	session_end(s);
-	return session_leave(s, CKR_OK);
+	return ck_leave(s, CKR_OK);
 }
 
 CK_RV
@@ -326,10 +326,10 @@ C_CloseAllSessions(CK_SLOT_ID id)
 
 	if (rv != CKR_OK)
 		return rv;
-	if ((slot = slot_find(id)) == NULL)
+	if ((slot = ck_slot_find(id)) == NULL)
 		rv = CKR_SLOT_ID_INVALID;
 	else
-		sessions_close_slot(slot);
+		ck_sessions_close_slot(slot);
 	door_leave();
 	return rv;
 }
@@ -337,13 +337,13 @@ C_CloseAllSessions(CK_SLOT_ID id)
 static CK_STATE
 state_of(const struct session *s)
 {
-	switch (session_who(s)) {
+	switch (ck_role(s)) {
 	case HSM_ROLE_OFFICER:
 		return CKS_RW_SO_FUNCTIONS;
 	case HSM_ROLE_USER:
-		return session_rw(s) ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+		return ck_writable(s) ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
 	default:
-		return session_rw(s) ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
+		return ck_writable(s) ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
 	}
 }
 
@@ -355,13 +355,13 @@ C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO *info)
 
 	if (info == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
 	info->slotID = s->slot->id;
 	info->state = state_of(s);
 	info->flags = s->flags;
 	info->ulDeviceError = 0;
-	return session_leave(s, CKR_OK);
+	return ck_leave(s, CKR_OK);
 }
 
 /* ---- PINs --------------------------------------------------------------------- */
@@ -369,7 +369,7 @@ C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO *info)
 static CK_RV
 login_refused(const struct session *s, CK_USER_TYPE user)
 {
-	hsm_role now = session_who(s);
+	hsm_role now = ck_role(s);
 
 	if (user == CKU_CONTEXT_SPECIFIC)
 		return now == HSM_ROLE_USER ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
@@ -405,9 +405,9 @@ C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG 
 
 	if (pin == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, len > HSM_PIN_MAX ? CKR_PIN_INCORRECT : session_login(s, user, (hsm_in){ pin, len }));
+	return ck_leave(s, len > HSM_PIN_MAX ? CKR_PIN_INCORRECT : session_login(s, user, (hsm_in){ pin, len }));
 }
 
 /* Users have no names here: only the standard two, and nobody by name. */
@@ -425,13 +425,13 @@ CK_RV
 C_Logout(CK_SESSION_HANDLE handle)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if ((rv = rv_from(hsm_logout(s->core))) == CKR_OK)
 		token_logged_out(s->token);
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 CK_RV
@@ -442,23 +442,23 @@ C_InitPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR *pin, CK_ULONG len)
 
 	if (pin == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	if (session_who(s) != HSM_ROLE_OFFICER)
+	if (ck_role(s) != HSM_ROLE_OFFICER)
 		rv = CKR_USER_NOT_LOGGED_IN;
 	else if (len < HSM_PIN_MIN || len > HSM_PIN_MAX)
 		rv = CKR_PIN_LEN_RANGE;
 	else
 		rv = rv_from(token_pin(s->token, s->core, HSM_ROLE_USER, HSM_NONE, (hsm_in){ pin, len }));
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
 
 static CK_RV
 session_set_pin(struct session *s, hsm_in old, hsm_in pin)
 {
-	hsm_role role = session_who(s) == HSM_ROLE_OFFICER ? HSM_ROLE_OFFICER : HSM_ROLE_USER;
+	hsm_role role = ck_role(s) == HSM_ROLE_OFFICER ? HSM_ROLE_OFFICER : HSM_ROLE_USER;
 
-	if (!session_rw(s))
+	if (!ck_writable(s))
 		return CKR_SESSION_READ_ONLY;
 	if (pin.len < HSM_PIN_MIN || pin.len > HSM_PIN_MAX)
 		return CKR_PIN_LEN_RANGE;
@@ -475,7 +475,7 @@ C_SetPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR *old, CK_ULONG old_len, CK_UTF8CH
 
 	if (old == NULL || pin == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return session_leave(s, session_set_pin(s, (hsm_in){ old, old_len }, (hsm_in){ pin, len }));
+	return ck_leave(s, session_set_pin(s, (hsm_in){ old, old_len }, (hsm_in){ pin, len }));
 }

@@ -52,20 +52,20 @@ verify(CK_SESSION_HANDLE handle, bool parts, CK_BYTE *data, CK_ULONG len, CK_BYT
 {
 	struct session *s;
 	hsm_in message, signature;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (s->ops[OP_VERIFY].stage == STAGE_NONE)
-		return session_leave(s, CKR_OPERATION_NOT_INITIALIZED);
+		return ck_leave(s, CKR_OPERATION_NOT_INITIALIZED);
 	if (!in_from(&message, data, len) || !in_from(&signature, sig, sig_len) || sig == NULL)
 		rv = CKR_ARGUMENTS_BAD;
 	else if (!parts && s->ops[OP_VERIFY].stage == STAGE_PARTS)
 		rv = CKR_OPERATION_ACTIVE;
 	else
 		rv = verify_run(s, parts, message, signature);
-	op_drop(s, OP_VERIFY);
-	return session_leave(s, rv);
+	ck_op_drop(s, OP_VERIFY);
+	return ck_leave(s, rv);
 }
 
 CK_RV
@@ -103,14 +103,14 @@ signature_init(struct session *s, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
 		return CKR_ARGUMENTS_BAD;
 	if (len > SIGNATURE_MAX)
 		return CKR_SIGNATURE_LEN_RANGE;
-	if ((rv = params_from(mechanism, &mech, &params)) != CKR_OK)
+	if ((rv = ck_params(mechanism, &mech, &params)) != CKR_OK)
 		return rv;
 	if ((o->bytes = malloc(len + 1)) == NULL)
 		return CKR_HOST_MEMORY;
 	memcpy(o->bytes, sig, len);
 	o->bytes_len = o->bytes_cap = len;
 	if ((rv = rv_key(hsm_begin(s->core, MECH_VERIFY, key, mech, &params))) != CKR_OK) {
-		op_end(s, OP_VERIFY_SIGNATURE);
+		ck_op_end(s, OP_VERIFY_SIGNATURE);
 		return rv;
 	}
 	o->stage = STAGE_BEGUN;
@@ -121,15 +121,15 @@ CK_RV
 C_VerifySignatureInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key, CK_BYTE *sig, CK_ULONG len)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (mechanism != NULL)
-		return session_leave(s, signature_init(s, mechanism, key, sig, len));
+		return ck_leave(s, signature_init(s, mechanism, key, sig, len));
 	rv = s->ops[OP_VERIFY_SIGNATURE].stage == STAGE_NONE ? CKR_ARGUMENTS_BAD : CKR_OK;
-	op_drop(s, OP_VERIFY_SIGNATURE);
-	return session_leave(s, rv);
+	ck_op_drop(s, OP_VERIFY_SIGNATURE);
+	return ck_leave(s, rv);
 }
 
 static CK_RV
@@ -138,21 +138,21 @@ signature_end(CK_SESSION_HANDLE handle, bool parts, CK_BYTE *data, CK_ULONG len)
 	struct session *s;
 	struct op_state *o;
 	hsm_in message;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	o = &s->ops[OP_VERIFY_SIGNATURE];
 	if (o->stage == STAGE_NONE)
-		return session_leave(s, CKR_OPERATION_NOT_INITIALIZED);
+		return ck_leave(s, CKR_OPERATION_NOT_INITIALIZED);
 	if (!in_from(&message, data, len))
 		rv = CKR_ARGUMENTS_BAD;
 	else if (!parts && o->stage == STAGE_PARTS)
 		rv = CKR_OPERATION_ACTIVE;
 	else
 		rv = verify_run(s, parts, message, (hsm_in){ o->bytes, o->bytes_len });
-	op_drop(s, OP_VERIFY_SIGNATURE);
-	return session_leave(s, rv);
+	ck_op_drop(s, OP_VERIFY_SIGNATURE);
+	return ck_leave(s, rv);
 }
 
 CK_RV
@@ -179,15 +179,15 @@ static CK_RV
 recover_begin(CK_SESSION_HANDLE handle, enum op op, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
 	struct session *s;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	if (mechanism != NULL)
-		return session_leave(s, op_hold(s, op, mechanism, key, false));
+		return ck_leave(s, op_hold(s, op, mechanism, key, false));
 	rv = s->ops[op].stage == STAGE_NONE ? CKR_ARGUMENTS_BAD : CKR_OK;
-	op_end(s, op);
-	return session_leave(s, rv);
+	ck_op_end(s, op);
+	return ck_leave(s, rv);
 }
 
 static CK_RV
@@ -198,13 +198,13 @@ recover_run(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, 
 	hsm_status st = HSM_E_ARGS;
 	hsm_out to;
 	hsm_in from;
-	CK_RV rv = session_enter(handle, &s);
+	CK_RV rv = ck_enter(handle, &s);
 
 	if (rv != CKR_OK)
 		return rv;
 	o = &s->ops[op];
 	if (o->stage == STAGE_NONE)
-		return session_leave(s, CKR_OPERATION_NOT_INITIALIZED);
+		return ck_leave(s, CKR_OPERATION_NOT_INITIALIZED);
 	if (in_from(&from, in, in_len) && out_from(&to, out, out_len)) {
 		st = op == OP_RECOVER_SIGN ? hsm_sign(s->core, o->key, o->mech, &o->held->params, from, &to)
 		    : hsm_recover(s->core, o->key, o->mech, &o->held->params, from, &to);
@@ -212,8 +212,8 @@ recover_run(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, 
 			*out_len = to.len;
 	}
 	if (st != HSM_E_BUFFER && !(st == HSM_OK && out == NULL))
-		op_end(s, op);
-	return session_leave(s, rv_key(st));
+		ck_op_end(s, op);
+	return ck_leave(s, rv_key(st));
 }
 
 CK_RV

@@ -16,7 +16,7 @@ static char home[PATH_MAX];
 static bool home_known;
 
 struct slot *
-slot_find(CK_SLOT_ID id)
+ck_slot_find(CK_SLOT_ID id)
 {
 	size_t n = atomic_load(&slots_len);
 
@@ -94,7 +94,7 @@ slots_scan(bool first)
 	if (count > SLOTS_MAX)
 		count = SLOTS_MAX;
 	for (size_t i = 0; i < count && rv == CKR_OK; i++)
-		if (slot_find(numbers[i]) == NULL && slot_add(numbers[i]) == NULL)
+		if (ck_slot_find(numbers[i]) == NULL && slot_add(numbers[i]) == NULL)
 			rv = CKR_HOST_MEMORY;
 	n = atomic_load(&slots_len);
 	for (size_t i = 0; i < n; i++)
@@ -106,14 +106,14 @@ slots_scan(bool first)
 }
 
 CK_RV
-door_slots_open(void)
+ck_slots_open(void)
 {
 	home_known = token_home(home) == HSM_OK;
 	return slots_scan(true);
 }
 
 void
-door_slots_close(void)
+ck_slots_close(void)
 {
 	size_t n = atomic_exchange(&slots_len, 0);
 
@@ -127,7 +127,7 @@ door_slots_close(void)
 }
 
 void
-door_slots_forget(void)
+ck_slots_forget(void)
 {
 	static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
 
@@ -148,7 +148,7 @@ attach_rv(hsm_status st)
 }
 
 CK_RV
-slot_token(struct slot *slot, struct token **token)
+ck_slot_token(struct slot *slot, struct token **token)
 {
 	CK_RV rv = CKR_OK;
 
@@ -225,7 +225,7 @@ C_GetSlotInfo(CK_SLOT_ID id, CK_SLOT_INFO *info)
 		return CKR_ARGUMENTS_BAD;
 	if ((rv = door_enter()) != CKR_OK)
 		return rv;
-	if (slot_find(id) == NULL) {
+	if (ck_slot_find(id) == NULL) {
 		rv = CKR_SLOT_ID_INVALID;
 		goto out;
 	}
@@ -295,12 +295,12 @@ C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO *info)
 		return CKR_ARGUMENTS_BAD;
 	if ((rv = door_enter()) != CKR_OK)
 		return rv;
-	if ((slot = slot_find(id)) == NULL) {
+	if ((slot = ck_slot_find(id)) == NULL) {
 		rv = CKR_SLOT_ID_INVALID;
 		goto out;
 	}
 	token_info_fixed(info);
-	if ((rv = slot_token(slot, &token)) == CKR_OK)
+	if ((rv = ck_slot_token(slot, &token)) == CKR_OK)
 		rv = token_info_live(slot, token, info);
 	else if (rv == CKR_TOKEN_NOT_INITIALIZED)
 		rv = CKR_OK;
@@ -346,7 +346,7 @@ C_InitToken(CK_SLOT_ID id, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CHAR *labe
 		return CKR_ARGUMENTS_BAD;
 	if ((rv = door_enter()) != CKR_OK)
 		return rv;
-	if ((slot = slot_find(id)) == NULL) {
+	if ((slot = ck_slot_find(id)) == NULL) {
 		rv = CKR_SLOT_ID_INVALID;
 		goto out;
 	}

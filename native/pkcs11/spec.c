@@ -82,7 +82,7 @@ length_from(const struct templ *a, CK_ATTRIBUTE_TYPE type, CK_ULONG unit, hsm_sp
 }
 
 CK_RV
-spec_generate(hsm_mech mech, const struct templ *a, hsm_spec *spec)
+ck_spec_generate(hsm_mech mech, const struct templ *a, hsm_spec *spec)
 {
 	static const uint32_t dsa[3] = { 44, 65, 87 }, kem[3] = { 512, 768, 1024 };
 	hsm_mech_info info;

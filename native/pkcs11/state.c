@@ -13,7 +13,7 @@ C_GetSessionValidationFlags(CK_SESSION_HANDLE handle, CK_SESSION_VALIDATION_FLAG
 
 	if (flags == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if ((rv = session_enter(handle, &s)) != CKR_OK)
+	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
 	/* The indicator speaks of algorithm, key size and parameters being
 	 * approved ones; no validation stands behind it. */
@@ -21,5 +21,5 @@ C_GetSessionValidationFlags(CK_SESSION_HANDLE handle, CK_SESSION_VALIDATION_FLAG
 		*flags = s->approved ? CKS_LAST_VALIDATION_OK : 0;
 	else
 		rv = CKR_ARGUMENTS_BAD;
-	return session_leave(s, rv);
+	return ck_leave(s, rv);
 }
