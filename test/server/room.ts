@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChainRecorder } from '../../src/audit/recorder.ts';
 import { Keyring } from '../../src/hsm/keyring.ts';
-import { openCore } from '../../src/hsm/native.ts';
+import { loadCore } from '../../src/hsm/native.ts';
 import type { NativeCore } from '../../src/hsm/native.ts';
 import { StoredIdentities } from '../../src/iam/identities.ts';
 import { createService } from '../../src/kms/service.ts';
@@ -37,7 +37,7 @@ export function newHome(): string {
 }
 
 export async function openRoom(home: string, more: Partial<ServerOptions> = {}): Promise<Room> {
-  const core = openCore();
+  const core = loadCore();
   const store = await openSqlite({ home, core });
   const unseal = { how: 'keyfile', path: join(home, 'root.key') } as const;
   const root = await store.get('root', 'root');

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { openCore } from '../../src/hsm/native.ts';
+import { loadCore } from '../../src/hsm/native.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'core-'));
-export const core = openCore();
+export const core = loadCore();
 core.createRoot('production', { how: 'keyfile', path: join(folder, 'root.key') });
 
 afterAll(() => {
