@@ -1,6 +1,5 @@
 #include "args.h"
 
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -29,21 +28,23 @@ bool Args::Absent(size_t i) const {
 uint64_t Args::Handle(size_t i, const char* name) {
   double value;
   if (refused_) return 0;
-  if (napi_get_value_double(env_, argv_[i], &value) != napi_ok || !(value >= 0 && value < kHandleEnd) || value != std::floor(value)) {
-    Refuse(name, "an integer from 0 to 2^53 - 1");
-    return 0;
+  if (napi_get_value_double(env_, argv_[i], &value) == napi_ok && value >= 0 && value < kHandleEnd) {
+    auto whole = static_cast<uint64_t>(value);
+    if (static_cast<double>(whole) == value) return whole;
   }
-  return static_cast<uint64_t>(value);
+  Refuse(name, "an integer from 0 to 2^53 - 1");
+  return 0;
 }
 
 uint32_t Args::Word(size_t i, const char* name) {
   double value;
   if (refused_) return 0;
-  if (napi_get_value_double(env_, argv_[i], &value) != napi_ok || !(value >= 0 && value <= 4294967295.0) || value != std::floor(value)) {
-    Refuse(name, "an integer from 0 to 2^32 - 1");
-    return 0;
+  if (napi_get_value_double(env_, argv_[i], &value) == napi_ok && value >= 0 && value <= 4294967295.0) {
+    auto whole = static_cast<uint32_t>(value);
+    if (static_cast<double>(whole) == value) return whole;
   }
-  return static_cast<uint32_t>(value);
+  Refuse(name, "an integer from 0 to 2^32 - 1");
+  return 0;
 }
 
 bool Args::Flag(size_t i, const char* name) {
@@ -187,11 +188,18 @@ void Args::TextWithoutNul(size_t i, const char* name, char* room, size_t cap) {
   if (std::memchr(room, '\0', len) != nullptr) Refuse(name, "a string without NUL");
 }
 
+// The iv is the core's to make and lies before the ciphertext.
+const hsm_params Params::kUsual = [] {
+  hsm_params usual{};
+  usual.flags = HSM_PARAM_IV_MADE;
+  return usual;
+}();
+
 void Params::Read(Args& arg, size_t first) {
   uint32_t w[12];
-  // Nothing given: the iv is the core's to make and lies before the ciphertext.
-  value_.flags = HSM_PARAM_IV_MADE;
-  if (arg.given() <= first) return;
+  given_ = arg.given() > first;
+  if (!given_) return;
+  value_ = kUsual;
   if (!arg.Absent(first)) {
     arg.Numbers(first, "numbers", w);
     if (!arg.Refused() && (w[0] > HSM_SHAKE256 || w[1] > HSM_SHAKE256)) arg.Refuse("hash", "the number of a hash");

@@ -105,10 +105,12 @@ class Params {
  public:
   static constexpr size_t kPlaces = 7;
   void Read(Args& arg, size_t first);
-  const hsm_params* get() const { return &value_; }
+  const hsm_params* get() const { return given_ ? &value_ : &kUsual; }
 
  private:
-  hsm_params value_{};
+  static const hsm_params kUsual;
+  bool given_;
+  hsm_params value_;
 };
 
 // Attributes: one packed view of (u32 CKA_ type, u32 length, value padded to 8
