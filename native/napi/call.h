@@ -24,7 +24,7 @@
 // What calls have in common; each hides what it does otherwise.
 struct Call {
   napi_value Answer(napi_env env) {
-    napi_value undefined;
+    napi_value undefined = nullptr;
     napi_get_undefined(env, &undefined);
     return undefined;
   }
@@ -33,7 +33,7 @@ struct Call {
 };
 
 inline napi_value Number(napi_env env, double value) {
-  napi_value number;
+  napi_value number = nullptr;
   napi_create_double(env, value, &number);
   return number;
 }
@@ -41,7 +41,7 @@ inline napi_value Number(napi_env env, double value) {
 inline napi_value Length(napi_env env, size_t value) { return Number(env, static_cast<double>(value)); }
 
 inline napi_value Boolean(napi_env env, bool value) {
-  napi_value boolean;
+  napi_value boolean = nullptr;
   napi_get_boolean(env, value, &boolean);
   return boolean;
 }
@@ -49,7 +49,7 @@ inline napi_value Boolean(napi_env env, bool value) {
 inline napi_value Handle(napi_env env, uint64_t value) { return Number(env, static_cast<double>(value)); }
 
 inline napi_value Numbers(napi_env env, std::initializer_list<uint64_t> values) {
-  napi_value array;
+  napi_value array = nullptr;
   uint32_t at = 0;
   napi_create_array_with_length(env, values.size(), &array);
   for (uint64_t value : values) napi_set_element(env, array, at++, Handle(env, value));
@@ -61,7 +61,7 @@ inline void SetNumber(napi_env env, napi_value object, const char* name, double 
 }
 
 inline void SetString(napi_env env, napi_value object, const char* name, const char* text, size_t len = NAPI_AUTO_LENGTH) {
-  napi_value string;
+  napi_value string = nullptr;
   napi_create_string_utf8(env, text == nullptr ? "" : text, len, &string);
   napi_set_named_property(env, object, name, string);
 }
@@ -134,7 +134,7 @@ class Journey final : public Work {
 
  private:
   static napi_value Gone(napi_env env) {
-    napi_value code, text, error;
+    napi_value code = nullptr, text = nullptr, error = nullptr;
     napi_create_string_utf8(env, "ERR_INVALID_STATE", NAPI_AUTO_LENGTH, &code);
     napi_create_string_utf8(env, "the room for the result was detached meanwhile", NAPI_AUTO_LENGTH, &text);
     napi_create_type_error(env, code, text, &error);
@@ -158,11 +158,13 @@ napi_value Later(napi_env env, napi_callback_info info) {
   std::shared_ptr<Mailbox> mailbox = arg.home().mailbox();
   if (mailbox == nullptr) return nullptr;
   hsm_status status = journey->luggage.Pack(env, std::move(moved));
+  if (status == HSM_OK && !QueueReady()) status = HSM_E_MEMORY;
   if (status != HSM_OK) {
+    journey->luggage.Forget(env);
     arg.home().Throw(status);
     return nullptr;
   }
-  napi_value promise;
+  napi_value promise = nullptr;
   napi_create_promise(env, &journey->deferred, &promise);
   QueueWork(std::move(mailbox), std::move(journey));
   return promise;

@@ -64,8 +64,14 @@ class Queue {
   void Push(Item item) {
     std::lock_guard<std::mutex> hold(lock_);
     items_.push_back(std::move(item));
-    if (idle_ == 0 && threads_ < limit_) Start();
-    else ready_.notify_one();
+    if (items_.size() > idle_ && threads_ < limit_) Start();
+    ready_.notify_one();
+  }
+
+  bool Ready() {
+    std::lock_guard<std::mutex> hold(lock_);
+    if (threads_ == 0) Start();
+    return threads_ != 0;
   }
 
  private:
@@ -116,8 +122,15 @@ class Queue {
 
 }  // namespace
 
+// Never destroyed: its threads outlive main's end.
+static Queue& TheQueue() {
+  static Queue* const queue = new Queue;
+  return *queue;
+}
+
+bool QueueReady() { return TheQueue().Ready(); }
+
 void QueueWork(std::shared_ptr<Mailbox> mailbox, std::unique_ptr<Work> work) {
-  static Queue* const queue = new Queue;        // never destroyed: its threads outlive main's end
   mailbox->Expect();
-  queue->Push({std::move(mailbox), std::move(work)});
+  TheQueue().Push({std::move(mailbox), std::move(work)});
 }

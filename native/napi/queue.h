@@ -42,7 +42,9 @@ class Mailbox {
   size_t expected_ = 0;                         // JavaScript thread only
 };
 
-// Queue work for its mailbox.
+// Is there a thread to work? Starts the first. False: the system gives none.
+bool QueueReady();
+// Queue work for its mailbox. JavaScript thread.
 void QueueWork(std::shared_ptr<Mailbox> mailbox, std::unique_ptr<Work> work);
 
 #endif

@@ -2,6 +2,9 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
+import type { Attribute } from '../../src/hsm/core.ts';
+import { loadCore } from '../../src/hsm/native.ts';
+import { ATTR, CURVE, KEY, MECH } from '../../src/hsm/numbers.ts';
 import { openHsm } from '../../src/index.ts';
 
 const at = (name: string): string => fileURLToPath(new URL(`./programs/${name}`, import.meta.url));
@@ -35,6 +38,21 @@ describe('worker threads', () => {
     }
     hsm.close();
   });
+});
+
+test('the service indicator comes back with the result of each piece of work', async () => {
+  const core = loadCore();
+  const session = core.openSession(core.ephemeralPartition('indicator'));
+  const sign: Attribute[] = [[ATTR.SIGN, true]];
+  const good = await core.generatePair(session, 0, { type: KEY.RSA, param: 2048 }, sign);
+  const odd = await core.generatePair(session, 0, { type: KEY.EC, param: CURVE.SECP256K1 }, sign);
+  const told = await Promise.all(Array.from({ length: 40 }, async (_, i) => {
+    const approved = i % 3 !== 0;
+    await (approved ? core.signSlow(session, good, MECH.SHA256_RSA_PKCS, undefined, Buffer.from('m')) : core.signSlow(session, odd, MECH.ECDSA_SHA256, undefined, Buffer.from('m')));
+    return core.approved() === approved;
+  }));
+  expect(told.every(Boolean)).toBe(true);
+  core.close();
 });
 
 describe('a process that ends in the middle of work', () => {
