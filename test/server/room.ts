@@ -19,7 +19,7 @@ import type { SqliteStore } from '../../src/store/sqlite.ts';
 export const account = '111122223333';
 export const region = 'us-east-1';
 export const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
-export const accessKeyId = 'AKIDEXAMPLE';
+export const accessKeyId = 'AKIAIOSFODNN7EXAMPLE';
 
 export interface Room {
   readonly home: string;
