@@ -23,8 +23,9 @@ export class Reading {
 
   /** Each blob is named once; a number that a client wrote where a blob belongs repeats one, or names none. */
   blob(index: unknown): Buffer {
-    const bytes = typeof index === 'number' && Number.isInteger(index) ? this.#blobs[index] : undefined;
-    const bit = 1 << (index as number);
+    if (typeof index !== 'number' || !Number.isInteger(index)) throw mismatch(index, 'a Blob');
+    const bytes = this.#blobs[index];
+    const bit = 1 << index;
     if (bytes === undefined || (this.#taken & bit) !== 0) throw mismatch(index, 'a Blob');
     this.#taken |= bit;
     return bytes;
