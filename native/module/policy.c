@@ -137,6 +137,20 @@ policy_strict(const struct policy_ask *ask)
 	return policy_dates(ask);
 }
 
+/* A tenant's key pair is one object, the private one: there, what a key may
+ * undo or make, its public half may do or check. PKCS#11's callers have two. */
+static uint32_t
+uses_of(const struct policy_ask *ask)
+{
+	uint32_t use = ask->facts->use;
+
+	if (ask->role != HSM_ROLE_CALLER || ask->facts->klass != HSM_CLASS_PRIVATE)
+		return use;
+	return use | ((use & MECH_DECRYPT) != 0 ? MECH_ENCRYPT : 0)
+	       | ((use & MECH_SIGN) != 0 ? MECH_VERIFY : 0)
+	       | ((use & MECH_DECAP) != 0 ? MECH_ENCAP : 0);
+}
+
 hsm_status
 policy_check(const struct policy_ask *ask)
 {
@@ -146,7 +160,7 @@ policy_check(const struct policy_ask *ask)
 		return st;
 	if ((ask->use & USES_OF_OBJECTS) != 0)
 		return HSM_OK;
-	if ((ask->facts->use & ask->use) == 0)
+	if ((uses_of(ask) & ask->use) == 0)
 		return HSM_E_POLICY;
 	if (ask->mech != NULL && (st = policy_mech(ask)) != HSM_OK)
 		return st;
