@@ -12,7 +12,7 @@ const sharedWith = (accounts: readonly string[]): Attribute => [ATTR.SHARED_WITH
 
 /** What every KMS key carries in the core: its usage, whom it is shared with, and that it stays inside. */
 export function coreAttributes(spec: KeySpecName, usage: KeyUsageName, shared: readonly string[]): readonly Attribute[] {
-  const fixed: readonly Attribute[] = [[ATTR.SENSITIVE, true], [ATTR.EXTRACTABLE, false], ...attributesOf(usage, spec)];
+  const fixed: readonly Attribute[] = [[ATTR.SENSITIVE, true], [ATTR.EXTRACTABLE, false], ...attributesOf(usage, specs[spec])];
   return shared.length === 0 ? fixed : [...fixed, sharedWith(shared)];
 }
 

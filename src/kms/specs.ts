@@ -148,13 +148,16 @@ export const rsaBytes = (spec: KeySpecName): number => (specs[spec].core?.param 
 /** Length of an ML-KEM ciphertext. */
 export const kemCiphertextLength: Readonly<Record<string, number>> = { ML_KEM_512: 768, ML_KEM_768: 1088, ML_KEM_1024: 1568 };
 
-/** Attributes of a KMS key in the core: its usage and nothing else. */
-export function attributesOf(usage: KeyUsageName, spec: KeySpecName): readonly (readonly [type: number, value: boolean])[] {
+/**
+ * Uses of a KMS key in the core. A pair is one object, the private key: its caller's public uses follow
+ * from the private ones.
+ */
+export function attributesOf(usage: KeyUsageName, { pair }: Spec): readonly (readonly [type: number, value: boolean])[] {
   switch (usage) {
-    case 'ENCRYPT_DECRYPT': return [[ATTR.ENCRYPT, true], [ATTR.DECRYPT, true], ...(spec === 'SYMMETRIC_DEFAULT' ? [[ATTR.DERIVE, true] as const] : [])];
-    case 'SIGN_VERIFY':
+    case 'ENCRYPT_DECRYPT': return pair ? [[ATTR.DECRYPT, true]] : [[ATTR.ENCRYPT, true], [ATTR.DECRYPT, true]];
+    case 'SIGN_VERIFY': return [[ATTR.SIGN, true]];
     case 'GENERATE_VERIFY_MAC': return [[ATTR.SIGN, true], [ATTR.VERIFY, true]];
     case 'KEY_AGREEMENT': return [[ATTR.DERIVE, true], [ATTR.REVEAL, true]];
-    case 'ENCAPSULATE_DECAPSULATE': return [[ATTR.ENCAPSULATE, true], [ATTR.DECAPSULATE, true], [ATTR.REVEAL, true]];
+    case 'ENCAPSULATE_DECAPSULATE': return [[ATTR.DECAPSULATE, true], [ATTR.REVEAL, true]];
   }
 }

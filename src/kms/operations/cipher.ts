@@ -236,11 +236,11 @@ export const reEncrypt = operation({
     const same = await namesSameKey(run, blob, input.SourceKeyId, input.DestinationKeyId);
     const values = { 'kms:reencryptonsamekey': String(same), 'kms:encryptionalgorithm': sourceAlgorithm };
     const from = await sourceKey(run, {
-      blob, keyId: input.SourceKeyId, algorithm: sourceAlgorithm, context: input.SourceEncryptionContext ?? {}, action: 'kms:ReEncryptFrom', values,
+      blob, keyId: input.SourceKeyId, algorithm: sourceAlgorithm, context: input.SourceEncryptionContext, action: 'kms:ReEncryptFrom', values,
     });
     const to = await run.open(input.DestinationKeyId, {
       action: 'kms:ReEncryptTo', aliases: true, usage: 'ENCRYPT_DECRYPT', states: 'cryptography',
-      facts: { encryptionContext: input.DestinationEncryptionContext ?? {}, values: { ...values, 'kms:encryptionalgorithm': algorithm } },
+      facts: { encryptionContext: input.DestinationEncryptionContext, values: { ...values, 'kms:encryptionalgorithm': algorithm } },
     });
     to.requireAlgorithm(algorithm, to.spec.encryption);
     checkContext(algorithm, input.DestinationEncryptionContext);
