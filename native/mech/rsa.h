@@ -6,7 +6,7 @@
 
 #include "ec.h"
 
-#define RSA_BITS_MIN 1024u              /* below 2048 not approved, and refused where it is strict */
+#define RSA_BITS_MIN 512u               /* below 2048 not approved, and refused where it is strict */
 #define RSA_BITS_MAX 8192u
 
 struct rsa_key {

@@ -116,7 +116,7 @@ void ck_find_end(struct session *s);
 
 /* Session objects of a slot, so that every search in it sees them. Those that
  * ended with their session or at logout are dropped when met. */
-CK_RV ck_objects_add(struct slot *slot, hsm_key key);
+CK_RV ck_objects_add(struct session *s, hsm_key key);
 void ck_objects_drop(struct slot *slot, hsm_key key);
 CK_RV ck_objects_list(struct slot *slot, hsm_key **keys, size_t *n);      /* a copy, heap */
 

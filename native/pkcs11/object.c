@@ -6,13 +6,31 @@
 
 /* ---- session objects of a slot ---------------------------------------------------- */
 
-CK_RV
-ck_objects_add(struct slot *slot, hsm_key key)
+/* Those that ended with their session leave before the list grows. */
+static void
+objects_compact(struct slot *slot, hsm_session core)
 {
+	hsm_key_info info;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < slot->objects_len; i++)
+		if (hsm_key_describe(core, slot->objects[i], &info) == HSM_OK)
+			slot->objects[kept++] = slot->objects[i];
+	slot->objects_len = kept;
+}
+
+CK_RV
+ck_objects_add(struct session *s, hsm_key key)
+{
+	struct slot *slot = s->slot;
 	CK_RV rv = CKR_OK;
+	bool full;
 
 	pthread_mutex_lock(&slot->lock);
-	if (slot->objects_len == slot->objects_cap) {
+	full = slot->objects_len == slot->objects_cap;
+	if (full)
+		objects_compact(slot, s->core);
+	if (full && slot->objects_len * 2 >= slot->objects_cap) {
 		size_t cap = slot->objects_cap == 0 ? 64 : slot->objects_cap * 2;
 		hsm_key *more = realloc(slot->objects, cap * sizeof *more);
 
@@ -84,7 +102,7 @@ ck_objects_keep(struct session *s, const hsm_key *keys, size_t n)
 		rv = rv_from(token_put(s->token, s->core, durable, durable_n));
 	for (size_t i = 0; i < n && rv == CKR_OK; i++)
 		if (!token_holds(s->token, keys[i]))
-			rv = ck_objects_add(s->slot, keys[i]);
+			rv = ck_objects_add(s, keys[i]);
 	if (rv == CKR_OK)
 		return CKR_OK;
 	for (size_t i = 0; i < n; i++)

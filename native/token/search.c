@@ -215,7 +215,8 @@ attr_matches(hsm_session session, hsm_key key, const hsm_attr *attr, bool *match
 hsm_status
 object_matches(hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n, bool *match)
 {
-	hsm_status st = HSM_OK;
+	hsm_key_info info;
+	hsm_status st = n == 0 ? hsm_key_describe(session, key, &info) : HSM_OK;
 
 	*match = true;
 	for (size_t i = 0; i < n && *match && st == HSM_OK; i++)
