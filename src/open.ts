@@ -12,6 +12,7 @@ import { Keyring } from './hsm/keyring.ts';
 import { StoredIdentities } from './iam/identities.ts';
 import { loadCore } from './hsm/native.ts';
 import { blobsOf } from './kms/operations/table.ts';
+import { Caretaker } from './kms/caretaker.ts';
 import { createService } from './kms/service.ts';
 import { Accounts } from './server/accounts.ts';
 import { keyRoutes } from './server/key-routes.ts';
@@ -117,7 +118,9 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
       partition: (account) => accounts.partition(account),
       identities: new StoredIdentities(store),
     });
-    undo.push(() => kms.flush());
+    const caretaker = new Caretaker(kms);
+    caretaker.start();
+    undo.push(() => caretaker.stop());
     const server = await createServer({
       core, store, recorder, session, accounts,
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
