@@ -88,13 +88,13 @@ aes_value(const struct key *key)
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_AES, .name = "AES", .heap = sizeof(struct aes_key) + 64, .generate = aes_generate,
+	{ .type = HSM_KEY_AES, .name = "AES", .heap = sizeof(struct aes_key) + 64, .work = 256, .depth = 2048, .generate = aes_generate,
 	  .load = aes_load, .unload = aes_unload, .component = aes_component, .compose = raw_compose, .value = aes_value },
 };
 
 static const struct mech rows[] = {
 	{ .id = HSM_AES_KEY_GEN, .name = "AES_KEY_GEN", .key_type = HSM_KEY_AES, .min_bits = 128, .max_bits = 256,
-	  .flags = MECH_GENERATE | MECH_APPROVED, .heap = 2048, .depth = 4096 },
+	  .flags = MECH_GENERATE | MECH_APPROVED, .heap = 512, .depth = 2048 },
 };
 
 const struct family family_aes = { rows, COUNT(rows), kinds, COUNT(kinds), NULL, 0 };

@@ -251,10 +251,10 @@ cbc_data_derive(const struct key *key, const hsm_params *params, size_t want, st
 }
 
 #define BLOCK_ROW(number, text, tag, more) { .id = number, .name = text, .key_type = HSM_KEY_AES, .min_bits = 128, \
-	.max_bits = 256, .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_STREAM | MECH_APPROVED | (more), .heap = 1024, .depth = 2048, \
+	.max_bits = 256, .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_STREAM | MECH_APPROVED | (more), .heap = 512, .depth = 1536, \
 	.seal = tag##_seal, .open = tag##_open, .begin = tag##_begin, .update = block_update, .final = block_final, .end = block_end }
 #define DATA_ROW(number, text, slot) { .id = number, .name = text, .key_type = HSM_KEY_AES, .min_bits = 128, .max_bits = 256, \
-	.flags = MECH_DERIVE, .heap = 1024, .depth = 2048, .derive = slot }
+	.flags = MECH_DERIVE, .heap = 512, .depth = 1536, .derive = slot }
 
 static const struct mech rows[] = {
 	BLOCK_ROW(HSM_AES_ECB, "AES_ECB", ecb, 0),

@@ -132,7 +132,7 @@ ccm_approved(const struct key *key, uint32_t use, const hsm_params *params)
 static const struct mech rows[] = {
 	{ .id = HSM_AES_CCM, .name = "AES_CCM", .key_type = HSM_KEY_AES, .min_bits = 128, .max_bits = 256,
 	  .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_WRAP | MECH_UNWRAP | MECH_STREAM | MECH_AEAD | MECH_APPROVED,
-	  .heap = 4096, .depth = 4096, .approved = ccm_approved, .seal = ccm_seal, .open = ccm_open, GATHER_SLOTS },
+	  .heap = 1536, .depth = 2048, .approved = ccm_approved, .seal = ccm_seal, .open = ccm_open, GATHER_SLOTS },
 };
 
 const struct family family_aes_ccm = { rows, COUNT(rows), NULL, 0, NULL, 0 };

@@ -183,7 +183,7 @@ cmac_approved(const struct key *key, uint32_t use, const hsm_params *params)
 }
 
 #define CMAC_ROW(number, text, tag) { .id = number, .name = text, .key_type = HSM_KEY_AES, .min_bits = 128, .max_bits = 256, \
-	.flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .heap = 1024, .depth = 2048, .approved = cmac_approved, \
+	.flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .heap = 512, .depth = 1536, .approved = cmac_approved, \
 	.sign = tag##_sign, .verify = tag##_verify, .begin = cmac_begin, .update = cmac_update, .final = tag##_final, \
 	.clone = cmac_clone, .end = cmac_end }
 

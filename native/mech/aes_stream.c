@@ -127,7 +127,7 @@ flow_end(struct stream *s)
 }
 
 #define FLOW_ROW(number, text, tag) { .id = number, .name = text, .key_type = HSM_KEY_AES, .min_bits = 128, .max_bits = 256, \
-	.flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_STREAM | MECH_APPROVED, .heap = 1024, .depth = 2048, \
+	.flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_STREAM | MECH_APPROVED, .heap = 512, .depth = 1536, \
 	.seal = tag##_seal, .open = tag##_open, .begin = tag##_begin, .update = flow_update, .final = flow_final, .end = flow_end }
 
 static const struct mech rows[] = {

@@ -153,7 +153,7 @@ out:
 }
 
 #define WRAP_ROW(number, text, tag) { .id = number, .name = text, .key_type = HSM_KEY_AES, .min_bits = 128, .max_bits = 256, \
-	.flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_WRAP | MECH_UNWRAP | MECH_STREAM | MECH_APPROVED, .heap = 65536, .depth = 4096, \
+	.flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_WRAP | MECH_UNWRAP | MECH_STREAM | MECH_APPROVED, .heap = 16384, .depth = 2048, \
 	.seal = tag##_seal, .open = tag##_open, GATHER_SLOTS }
 
 static const struct mech rows[] = {

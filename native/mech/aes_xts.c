@@ -168,15 +168,15 @@ xts_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *ou
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_AES_XTS, .name = "AES_XTS", .heap = sizeof(struct xts_key) + 64, .generate = xts_generate,
+	{ .type = HSM_KEY_AES_XTS, .name = "AES_XTS", .heap = sizeof(struct xts_key) + 64, .work = 256, .depth = 2048, .generate = xts_generate,
 	  .load = xts_load, .unload = xts_unload, .component = xts_component, .compose = raw_compose, .value = xts_value },
 };
 
 static const struct mech rows[] = {
 	{ .id = 0x1072, .name = "AES_XTS_KEY_GEN", .key_type = HSM_KEY_AES_XTS, .min_bits = 256, .max_bits = 512,
-	  .flags = MECH_GENERATE | MECH_APPROVED, .heap = 2048, .depth = 4096 },
+	  .flags = MECH_GENERATE | MECH_APPROVED, .heap = 512, .depth = 2048 },
 	{ .id = HSM_AES_XTS, .name = "AES_XTS", .key_type = HSM_KEY_AES_XTS, .min_bits = 256, .max_bits = 512,
-	  .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_STREAM | MECH_APPROVED, .heap = 1024, .depth = 2048,
+	  .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_STREAM | MECH_APPROVED, .heap = 512, .depth = 1536,
 	  .seal = xts_seal, .open = xts_open, GATHER_SLOTS },
 };
 

@@ -140,15 +140,15 @@ open(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *out)
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_CHACHA20, .name = "CHACHA20", .heap = sizeof(struct chacha_key) + 64, .generate = chacha_generate,
+	{ .type = HSM_KEY_CHACHA20, .name = "CHACHA20", .heap = sizeof(struct chacha_key) + 64, .work = 256, .depth = 2048, .generate = chacha_generate,
 	  .load = chacha_load, .unload = chacha_unload, .component = chacha_component, .compose = raw_compose, .value = chacha_value },
 };
 
 static const struct mech rows[] = {
 	{ .id = 0x1225, .name = "CHACHA20_KEY_GEN", .key_type = HSM_KEY_CHACHA20, .min_bits = 256, .max_bits = 256,
-	  .flags = MECH_GENERATE, .heap = 1024, .depth = 4096 },
+	  .flags = MECH_GENERATE, .heap = 512, .depth = 2048 },
 	{ .id = HSM_CHACHA20_POLY1305, .name = "CHACHA20_POLY1305", .key_type = HSM_KEY_CHACHA20, .min_bits = 256, .max_bits = 256,
-	  .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_WRAP | MECH_UNWRAP | MECH_STREAM | MECH_AEAD, .heap = 4096, .depth = 4096,
+	  .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_WRAP | MECH_UNWRAP | MECH_STREAM | MECH_AEAD, .heap = 512, .depth = 2560,
 	  .seal = seal, .open = open, GATHER_SLOTS },
 };
 

@@ -145,7 +145,7 @@ shake_of(const struct key *key, const hsm_params *params, hsm_hash hash, size_t 
 EACH_DERIVING_HASH(HASH_SLOT)
 
 #define DERIVE_ROW(number, text, slot) { .id = number, .name = text, .key_type = HSM_KEY_ANY, .min_bits = 8, .max_bits = 524288, \
-	.flags = MECH_DERIVE, .heap = 65536 * 3, .depth = 4096, .derive = slot }
+	.flags = MECH_DERIVE, .heap = 16384, .depth = 2048, .derive = slot }
 #define HASH_ROW(tag, hash, number, text, how) DERIVE_ROW(number, text "_KEY_DERIVATION", tag##_derive),
 
 static const struct mech rows[] = {

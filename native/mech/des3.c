@@ -124,12 +124,12 @@ des3_ecb_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_ou
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_DES3, .name = "DES3", .heap = sizeof(struct des3_key) + 64, .load = des3_load, .unload = des3_unload,
+	{ .type = HSM_KEY_DES3, .name = "DES3", .heap = sizeof(struct des3_key) + 64, .work = 256, .depth = 2048, .load = des3_load, .unload = des3_unload,
 	  .component = des3_component, .compose = raw_compose, .value = des3_value },
 };
 
 #define DES3_ROW(number, text, slot) { .id = number, .name = text, .key_type = HSM_KEY_DES3, .min_bits = 192, .max_bits = 192, \
-	.flags = MECH_DECRYPT | MECH_UNWRAP | MECH_STREAM, .heap = 65536, .depth = 4096, .open = slot, GATHER_SLOTS }
+	.flags = MECH_DECRYPT | MECH_UNWRAP | MECH_STREAM, .heap = 8192, .depth = 2048, .open = slot, GATHER_SLOTS }
 
 static const struct mech rows[] = {
 	DES3_ROW(0x132, "DES3_ECB", des3_ecb_open),

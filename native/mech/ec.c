@@ -295,7 +295,7 @@ ec_consistent(const struct key *key)
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_EC, .name = "EC", .heap = 4096, .generate = ec_generate, .load = ec_load, .unload = ec_unload,
+	{ .type = HSM_KEY_EC, .name = "EC", .heap = 1024, .work = 2048, .depth = 16384, .generate = ec_generate, .load = ec_load, .unload = ec_unload,
 	  .publish = ec_publish, .component = ec_component, .compose = ec_compose, .consistent = ec_consistent },
 };
 
@@ -312,7 +312,7 @@ ec_approved(const struct key *key, uint32_t use, const hsm_params *params)
 
 static const struct mech rows[] = {
 	{ .id = HSM_EC_KEY_PAIR_GEN, .name = "EC_KEY_PAIR_GEN", .key_type = HSM_KEY_EC, .min_bits = 224, .max_bits = 521,
-	  .flags = MECH_GENERATE | MECH_APPROVED, .heap = 16384, .depth = 16384, .approved = ec_approved },
+	  .flags = MECH_GENERATE | MECH_APPROVED, .heap = 2048, .depth = 16384, .approved = ec_approved },
 };
 
 const struct family family_ec = { rows, COUNT(rows), kinds, COUNT(kinds), NULL, 0 };

@@ -113,7 +113,7 @@ ecdh_approved(const struct key *key, uint32_t use, const hsm_params *params)
 }
 
 #define ECDH_ROW(number, text) { .id = number, .name = text, .key_type = HSM_KEY_ANY, .min_bits = 224, .max_bits = 521, \
-	.flags = MECH_DERIVE | MECH_APPROVED, .heap = 16384, .depth = 16384, .approved = ecdh_approved, .derive = ecdh_derive }
+	.flags = MECH_DERIVE | MECH_APPROVED, .heap = 2048, .depth = 12288, .approved = ecdh_approved, .derive = ecdh_derive }
 
 static const struct mech rows[] = {
 	ECDH_ROW(HSM_ECDH1_DERIVE, "ECDH1_DERIVE"),

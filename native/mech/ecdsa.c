@@ -174,12 +174,12 @@ sha1_approved(const struct key *key, uint32_t use, const hsm_params *params)
 }
 
 #define ECDSA_ROW(number, text, tag, h, check) { .id = number, .name = text, .key_type = HSM_KEY_EC, .min_bits = 224, \
-	.max_bits = 521, .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .hash = h, .heap = 16384, .depth = 16384, \
+	.max_bits = 521, .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .hash = h, .heap = 2048, .depth = 16384, \
 	.approved = check, .sign = sign_##tag, .verify = verify_##tag, HASHED_SLOTS }
 
 static const struct mech rows[] = {
 	{ .id = HSM_ECDSA, .name = "ECDSA", .key_type = HSM_KEY_EC, .min_bits = 224, .max_bits = 521,
-	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .heap = 16384, .depth = 16384,
+	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .heap = 2048, .depth = 16384,
 	  .approved = ec_approved, .sign = raw_sign, .verify = raw_verify, GATHER_SLOTS },
 	ECDSA_ROW(HSM_ECDSA_SHA1, "ECDSA_SHA1", sha1, HSM_SHA1, sha1_approved),
 	ECDSA_ROW(HSM_ECDSA_SHA224, "ECDSA_SHA224", sha224, HSM_SHA224, ec_approved),

@@ -312,16 +312,16 @@ eddsa_approved(const struct key *key, uint32_t use, const hsm_params *params)
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_EDWARDS, .name = "EC_EDWARDS", .heap = 256, .generate = edwards_generate, .load = edwards_load,
+	{ .type = HSM_KEY_EDWARDS, .name = "EC_EDWARDS", .heap = 5120, .work = 2048, .depth = 6144, .generate = edwards_generate, .load = edwards_load,
 	  .unload = edwards_unload, .publish = edwards_publish, .component = edwards_component,
 	  .compose = edwards_compose, .consistent = edwards_consistent },
 };
 
 static const struct mech rows[] = {
 	{ .id = HSM_EDWARDS_KEY_PAIR_GEN, .name = "EC_EDWARDS_KEY_PAIR_GEN", .key_type = HSM_KEY_EDWARDS,
-	  .min_bits = 255, .max_bits = 255, .flags = MECH_GENERATE | MECH_APPROVED, .heap = 8192, .depth = 16384 },
+	  .min_bits = 255, .max_bits = 255, .flags = MECH_GENERATE | MECH_APPROVED, .heap = 1024, .depth = 6144 },
 	{ .id = HSM_EDDSA, .name = "EDDSA", .key_type = HSM_KEY_EDWARDS, .min_bits = 255, .max_bits = 255,
-	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .heap = 8192, .depth = 16384,
+	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .heap = 1024, .depth = 6144,
 	  .approved = eddsa_approved, .sign = eddsa_sign, .verify = eddsa_verify, GATHER_SLOTS },
 };
 

@@ -193,11 +193,11 @@ digest_end(struct stream *s)
 }
 
 #define DIGEST_ROW(number, text, h, slot, more) { .id = number, .name = text, .key_type = HSM_KEY_ANY, \
-	.flags = MECH_DIGEST | MECH_STREAM | (more), .hash = h, .heap = 1024, .depth = 2048, \
+	.flags = MECH_DIGEST | MECH_STREAM | (more), .hash = h, .heap = 768, .depth = 1536, \
 	.digest = slot, .begin = digest_begin, .update = digest_update, .final = digest_final, \
 	.clone = digest_clone, .end = digest_end }
 #define XOF_ROW(number, text, h, slot) { .id = number, .name = text, .key_type = HSM_KEY_ANY, \
-	.flags = MECH_DIGEST | MECH_APPROVED, .hash = h, .heap = 1024, .depth = 2048, .digest = slot }
+	.flags = MECH_DIGEST | MECH_APPROVED, .hash = h, .heap = 768, .depth = 1536, .digest = slot }
 
 static const struct mech rows[] = {
 	DIGEST_ROW(0x220, "SHA_1", HSM_SHA1, digest_sha1, 0),

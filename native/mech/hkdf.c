@@ -118,13 +118,13 @@ pbkdf2_approved(const struct key *key, uint32_t use, const hsm_params *params)
 }
 
 #define HKDF_ROW(number, text) { .id = number, .name = text, .key_type = HSM_KEY_ANY, .min_bits = 8, .max_bits = 524288, \
-	.flags = MECH_DERIVE | MECH_APPROVED, .heap = 65536, .depth = 8192, .approved = kdf_approved, .derive = hkdf_derive }
+	.flags = MECH_DERIVE | MECH_APPROVED, .heap = 512, .depth = 4096, .approved = kdf_approved, .derive = hkdf_derive }
 
 static const struct mech rows[] = {
 	HKDF_ROW(HSM_HKDF_DERIVE, "HKDF_DERIVE"),
 	HKDF_ROW(HSM_HKDF_DATA, "HKDF_DATA"),
 	{ .id = HSM_PBKDF2, .name = "PKCS5_PBKD2", .key_type = HSM_KEY_ANY, .min_bits = 8, .max_bits = 524288,
-	  .flags = MECH_GENERATE | MECH_DERIVE | MECH_SLOW | MECH_APPROVED, .heap = 16384, .depth = 8192,
+	  .flags = MECH_GENERATE | MECH_DERIVE | MECH_SLOW | MECH_APPROVED, .heap = 512, .depth = 4096,
 	  .approved = pbkdf2_approved, .derive = pbkdf2_derive },
 };
 

@@ -85,11 +85,11 @@ generic_component(const struct key *key, uint32_t attr, hsm_out *out)
 #define GENERIC_HEAP (sizeof(struct generic_key) + 256 + HSM_SHAKE128 * (sizeof(HMAC_CTX) + 16))
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_GENERIC, .name = "GENERIC_SECRET", .heap = GENERIC_HEAP, .generate = generic_generate,
+	{ .type = HSM_KEY_GENERIC, .name = "GENERIC_SECRET", .heap = GENERIC_HEAP, .work = 512, .depth = 2048, .generate = generic_generate,
 	  .load = generic_load, .unload = generic_unload, .component = generic_component, .compose = raw_compose, .value = generic_value },
 	{ .type = HSM_KEY_SIGV4, .name = "SIGV4", .heap = GENERIC_HEAP,
 	  .load = generic_load, .unload = generic_unload, .compose = raw_compose, .value = generic_value },
-	{ .type = HSM_KEY_HKDF, .name = "HKDF", .heap = GENERIC_HEAP, .generate = generic_generate,
+	{ .type = HSM_KEY_HKDF, .name = "HKDF", .heap = GENERIC_HEAP, .work = 512, .depth = 2048, .generate = generic_generate,
 	  .load = generic_load, .unload = generic_unload, .component = generic_component, .compose = raw_compose, .value = generic_value },
 };
 
@@ -308,11 +308,11 @@ hmac_approved(const struct key *key, uint32_t use, const hsm_params *params)
 	}
 #define HMAC_ROWS(tag, h, number, text)                                       \
 	{ .id = (number), .name = text "_HMAC", .key_type = HSM_KEY_GENERIC, .min_bits = 8, .max_bits = GENERIC_MAX * 8, \
-	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .hash = h, .heap = 4096, .depth = 4096, \
+	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .hash = h, .heap = 2048, .depth = 3072, \
 	  .approved = hmac_approved, .sign = sign_##tag, .verify = verify_##tag, .begin = hmac_begin, .update = hmac_update, \
 	  .final = hmac_final, .clone = hmac_clone, .end = hmac_end },        \
 	{ .id = (number) + 1, .name = text "_HMAC_GENERAL", .key_type = HSM_KEY_GENERIC, .min_bits = 8, .max_bits = GENERIC_MAX * 8, \
-	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .hash = h, .heap = 4096, .depth = 4096, \
+	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .hash = h, .heap = 2048, .depth = 3072, \
 	  .approved = hmac_approved, .sign = sign_general_##tag, .verify = verify_general_##tag, .begin = hmac_begin, \
 	  .update = hmac_update, .final = general_final, .clone = hmac_clone, .end = hmac_end }
 
@@ -334,7 +334,7 @@ hmac_approved(const struct key *key, uint32_t use, const hsm_params *params)
 EACH_HMAC(AS_SLOTS)
 
 #define KEY_GEN(number, text, type, least, most, more) { .id = number, .name = text, .key_type = type, .min_bits = least, \
-	.max_bits = most, .flags = MECH_GENERATE | (more), .heap = 1024, .depth = 4096 }
+	.max_bits = most, .flags = MECH_GENERATE | (more), .heap = 512, .depth = 2048 }
 
 static const struct mech rows[] = {
 	KEY_GEN(HSM_GENERIC_SECRET_KEY_GEN, "GENERIC_SECRET_KEY_GEN", HSM_KEY_GENERIC, 8, GENERIC_MAX * 8, MECH_APPROVED),

@@ -157,7 +157,7 @@ kbkdf_approved(const struct key *key, uint32_t use, const hsm_params *params)
 
 static const struct mech rows[] = {
 	{ .id = HSM_SP800_108_COUNTER, .name = "SP800_108_COUNTER_KDF", .key_type = HSM_KEY_ANY, .min_bits = 8, .max_bits = 524288,
-	  .flags = MECH_DERIVE | MECH_APPROVED, .heap = 16384, .depth = 8192, .approved = kbkdf_approved, .derive = kbkdf_derive },
+	  .flags = MECH_DERIVE | MECH_APPROVED, .heap = 512, .depth = 5120, .approved = kbkdf_approved, .derive = kbkdf_derive },
 };
 
 const struct family family_kbkdf = { rows, COUNT(rows), NULL, 0, NULL, 0 };

@@ -37,7 +37,7 @@ kdk_load(struct key *key, hsm_in material)
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_KDK, .name = "KDK", .heap = sizeof(struct hkey) + 64, .generate = kdk_generate,
+	{ .type = HSM_KEY_KDK, .name = "KDK", .heap = sizeof(struct hkey) + 64, .work = 256, .depth = 2048, .generate = kdk_generate,
 	  .load = kdk_load, .unload = kdk_unload, .compose = raw_compose },
 };
 

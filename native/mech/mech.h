@@ -27,7 +27,10 @@ enum key_part { PART_SECRET, PART_PRIVATE, PART_PUBLIC };
 struct kind {
 	uint32_t type;                  /* hsm_key_type */
 	const char *name;
-	size_t heap;                    /* worst case of arena bytes a loaded key keeps */
+	/* Measured by test/native/mech_measure_test.c, with room to spare: */
+	size_t heap;                    /* worst case of arena bytes a loaded key keeps, or loading it takes */
+	size_t work;                    /* worst case of arena bytes its other slots take */
+	size_t depth;                   /* measured stack depth of any slot here, bytes to wipe */
 	bool slow;                      /* generation takes more than 100 us */
 
 	/* Fresh material. pub is SPKI (empty for secret keys). */

@@ -212,14 +212,14 @@ ml_dsa_consistent(const struct key *key)
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_ML_DSA, .name = "ML_DSA", .heap = 8192, .slow = true, .generate = ml_dsa_generate, .load = ml_dsa_load,
+	{ .type = HSM_KEY_ML_DSA, .name = "ML_DSA", .heap = 9216, .work = 16384, .depth = 131072, .slow = true, .generate = ml_dsa_generate, .load = ml_dsa_load,
 	  .unload = ml_dsa_unload, .publish = ml_dsa_publish, .component = ml_dsa_component, .compose = ml_dsa_compose,
 	  .consistent = ml_dsa_consistent },
 };
 
 static const struct mech rows[] = {
 	{ .id = HSM_ML_DSA_KEY_PAIR_GEN, .name = "ML_DSA_KEY_PAIR_GEN", .key_type = HSM_KEY_ML_DSA, .min_bits = 44, .max_bits = 87,
-	  .flags = MECH_GENERATE | MECH_SLOW | MECH_APPROVED, .heap = 65536, .depth = 131072 },
+	  .flags = MECH_GENERATE | MECH_SLOW | MECH_APPROVED, .heap = 24576, .depth = 131072 },
 };
 
 const struct family family_ml_dsa = { rows, COUNT(rows), kinds, COUNT(kinds), NULL, 0 };

@@ -325,7 +325,7 @@ raw_approved(const struct key *key, uint32_t use, const hsm_params *params)
 	}
 EACH_ML_DSA_HASH(HASH_CHECK)
 
-#define ML_DSA_ROW .key_type = HSM_KEY_ML_DSA, .min_bits = 44, .max_bits = 87, .heap = 8192, .depth = 131072, \
+#define ML_DSA_ROW .key_type = HSM_KEY_ML_DSA, .min_bits = 44, .max_bits = 87, .heap = 1024, .depth = 131072, \
 	.flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_SLOW | MECH_APPROVED
 /* SHAKE streams would need the length fixed here: those two rows gather. */
 #define HASH_ROW(tag, h, number, text) { .id = number, .name = "HASH_ML_DSA_" text, ML_DSA_ROW, .hash = h, \

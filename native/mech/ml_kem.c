@@ -270,16 +270,16 @@ kem_decap(const struct key *key, const hsm_params *params, hsm_in ct, struct sec
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_ML_KEM, .name = "ML_KEM", .heap = 6144, .generate = kem_generate, .load = kem_load,
+	{ .type = HSM_KEY_ML_KEM, .name = "ML_KEM", .heap = 6144, .work = 10240, .depth = 40960, .generate = kem_generate, .load = kem_load,
 	  .unload = kem_unload, .publish = kem_publish, .component = kem_component, .compose = kem_compose,
 	  .consistent = kem_consistent },
 };
 
 static const struct mech rows[] = {
 	{ .id = HSM_ML_KEM_KEY_PAIR_GEN, .name = "ML_KEM_KEY_PAIR_GEN", .key_type = HSM_KEY_ML_KEM, .min_bits = 512,
-	  .max_bits = 1024, .flags = MECH_GENERATE | MECH_APPROVED, .heap = 16384, .depth = 65536 },
+	  .max_bits = 1024, .flags = MECH_GENERATE | MECH_APPROVED, .heap = 16384, .depth = 40960 },
 	{ .id = HSM_ML_KEM, .name = "ML_KEM", .key_type = HSM_KEY_ML_KEM, .min_bits = 512, .max_bits = 1024,
-	  .flags = MECH_ENCAP | MECH_DECAP | MECH_APPROVED, .heap = 4096, .depth = 65536, .encap = kem_encap, .decap = kem_decap },
+	  .flags = MECH_ENCAP | MECH_DECAP | MECH_APPROVED, .heap = 512, .depth = 40960, .encap = kem_encap, .decap = kem_decap },
 };
 
 const struct family family_ml_kem = { rows, COUNT(rows), kinds, COUNT(kinds), NULL, 0 };

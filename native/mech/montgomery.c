@@ -151,14 +151,14 @@ montgomery_agree(const struct key *key, hsm_in peer, struct secret *shared)
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_MONTGOMERY, .name = "EC_MONTGOMERY", .heap = 256, .generate = montgomery_generate,
+	{ .type = HSM_KEY_MONTGOMERY, .name = "EC_MONTGOMERY", .heap = 512, .work = 2048, .depth = 4096, .generate = montgomery_generate,
 	  .load = montgomery_load, .unload = montgomery_unload, .publish = montgomery_publish,
 	  .component = montgomery_component, .compose = montgomery_compose, .consistent = montgomery_consistent },
 };
 
 static const struct mech rows[] = {
 	{ .id = HSM_MONTGOMERY_KEY_PAIR_GEN, .name = "EC_MONTGOMERY_KEY_PAIR_GEN", .key_type = HSM_KEY_MONTGOMERY,
-	  .min_bits = 255, .max_bits = 255, .flags = MECH_GENERATE, .heap = 8192, .depth = 16384 },
+	  .min_bits = 255, .max_bits = 255, .flags = MECH_GENERATE, .heap = 1024, .depth = 4096 },
 };
 
 const struct family family_montgomery = { rows, COUNT(rows), kinds, COUNT(kinds), NULL, 0 };

@@ -193,7 +193,7 @@ rsa_consistent(const struct key *key)
 }
 
 static const struct kind kinds[] = {
-	{ .type = HSM_KEY_RSA, .name = "RSA", .heap = 32768, .slow = true, .generate = rsa_generate, .load = rsa_load,
+	{ .type = HSM_KEY_RSA, .name = "RSA", .heap = 24576, .work = 131072, .depth = 12288, .slow = true, .generate = rsa_generate, .load = rsa_load,
 	  .unload = rsa_unload, .publish = rsa_publish, .component = rsa_component, .compose = rsa_compose,
 	  .consistent = rsa_consistent },
 };
@@ -208,7 +208,7 @@ made_approved(const struct key *key, uint32_t use, const hsm_params *params)
 
 static const struct mech rows[] = {
 	{ .id = HSM_RSA_KEY_PAIR_GEN, .name = "RSA_PKCS_KEY_PAIR_GEN", .key_type = HSM_KEY_RSA, .min_bits = RSA_BITS_MIN,
-	  .max_bits = RSA_BITS_MAX, .flags = MECH_GENERATE | MECH_SLOW | MECH_APPROVED, .heap = 65536, .depth = 32768,
+	  .max_bits = RSA_BITS_MAX, .flags = MECH_GENERATE | MECH_SLOW | MECH_APPROVED, .heap = 131072, .depth = 12288,
 	  .approved = made_approved },
 };
 

@@ -173,7 +173,7 @@ oaep_approved(const struct key *key, uint32_t use, const hsm_params *params)
 }
 
 #define OAEP_ROW(number, text, tag, uses) { .id = number, .name = text, .key_type = HSM_KEY_RSA, .min_bits = RSA_BITS_MIN, \
-	.max_bits = RSA_BITS_MAX, .flags = (uses) | MECH_SLOW | MECH_APPROVED, .heap = 65536, .depth = 32768, \
+	.max_bits = RSA_BITS_MAX, .flags = (uses) | MECH_SLOW | MECH_APPROVED, .heap = 49152, .depth = 12288, \
 	.approved = oaep_approved, .seal = tag##_seal, .open = tag##_open
 
 static const struct mech rows[] = {

@@ -302,7 +302,7 @@ x509_verify(const struct key *key, const hsm_params *params, hsm_in msg, hsm_in 
  * what was signed, or how it was padded. */
 #define RAW_ROW(number, text, tag, signs) { .id = number, .name = text, .key_type = HSM_KEY_RSA, .min_bits = RSA_BITS_MIN, \
 	.max_bits = RSA_BITS_MAX, .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_SIGN | MECH_VERIFY | MECH_RECOVER | MECH_WRAP \
-	| MECH_UNWRAP | MECH_STREAM | MECH_SLOW, .heap = 65536, .depth = 32768, .seal = tag##_seal, .open = tag##_open, \
+	| MECH_UNWRAP | MECH_STREAM | MECH_SLOW, .heap = 49152, .depth = 12288, .seal = tag##_seal, .open = tag##_open, \
 	.sign = signs##_sign, .verify = signs##_verify, .recover = signs##_recover, GATHER_SLOTS }
 
 static const struct mech rows[] = {

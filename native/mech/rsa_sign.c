@@ -191,7 +191,7 @@ pss_raw_approved(const struct key *key, uint32_t use, const hsm_params *params)
 	}
 EACH_HASH(HASHED)
 
-#define RSA_ROW .key_type = HSM_KEY_RSA, .min_bits = RSA_BITS_MIN, .max_bits = RSA_BITS_MAX, .heap = 65536, .depth = 32768
+#define RSA_ROW .key_type = HSM_KEY_RSA, .min_bits = RSA_BITS_MIN, .max_bits = RSA_BITS_MAX, .heap = 49152, .depth = 12288
 #define PKCS_ROW(number, text, tag, h, check) { .id = number, .name = text "_RSA_PKCS", RSA_ROW, \
 	.flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_SLOW | MECH_APPROVED, .hash = h, .approved = check, \
 	.sign = pkcs_sign_##tag, .verify = pkcs_verify_##tag, HASHED_SLOTS }

@@ -13,7 +13,6 @@
 
 #define SEAL_HEAP 4096u                 /* what sealing takes beside the bytes */
 #define SEAL_DEPTH 16384u
-#define LOAD_DEPTH 32768u
 #define HEADROOM 32768u                 /* kept free for sealing what must go */
 #define CONTEXT_MAX (1u + 3u * (2u + BINDING_MAX))
 #define EVICT_MOST 16u
@@ -99,7 +98,7 @@ settle(struct object *o, uint32_t klass, uint32_t type, hsm_in material)
 		return HSM_OK;
 	if (kind == NULL)
 		return HSM_E_KEY_TYPE;
-	return gate_run_keep(come_key, &c, kind->heap + material.len + HEADROOM, kind->heap + material.len, LOAD_DEPTH);
+	return gate_run_keep(come_key, &c, kind->heap + material.len + HEADROOM, kind->heap + material.len, kind->depth);
 }
 
 static void
