@@ -16,7 +16,7 @@ export interface StartedEndpoint extends Endpoint {
 /** Our server in a process and a home of its own. */
 export async function startOurs(): Promise<StartedEndpoint> {
   const home = mkdtempSync(join(tmpdir(), 'strongroom-bench-'));
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'serve'], { cwd: root, env: { ...process.env, STRONGROOM_HOME: home, STRONGROOM_LISTEN: '127.0.0.1:0' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'serve'], { cwd: root, env: { ...process.env, STRONGROOM_HOME: home, STRONGROOM_LISTEN: '127.0.0.1:0' }, stdio: ['ignore', 'pipe', 'ignore'] });
   const url = await readyUrl(child, /ready on (\S+)/);
   const file = readFileSync(join(home, 'credentials'), 'utf8');
   const value = (name: string): string => new RegExp(`${name}\\s*=\\s*(\\S+)`).exec(file)?.[1] ?? '';
@@ -96,7 +96,8 @@ function subject(name: string, endpoint: StartedEndpoint, work: Work): Subject {
         return requests;
       };
       return {
-        async run(n) { await client.flood(fresh(), Math.max(n, connections), connections); },
+        least: 10 * connections,
+        async run(n) { await client.flood(fresh(), n, connections); },
         async check() {
           const [first] = fresh();
           if (first === undefined || !(work.member in (await client.call(first)))) throw new Error(`${name}: ${work.operation} gave no ${work.member}`);

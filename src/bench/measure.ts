@@ -18,6 +18,8 @@ export interface Prepared {
   /** CPU nanoseconds spent so far by whoever does the work; default: this process. */
   cpuNs?(): number;
   close?(): void | Promise<void>;
+  /** Fewest operations of one round; default 1. */
+  readonly least?: number;
 }
 
 export interface Case {
@@ -100,7 +102,7 @@ async function sample(body: Prepared, n: number): Promise<Sample> {
 }
 
 async function calibrate(body: Prepared, roundMs: number): Promise<number> {
-  for (let n = 1; ; n *= 4) {
+  for (let n = body.least ?? 1; ; n *= 4) {
     const started = process.hrtime.bigint();
     await body.run(n);
     const ms = Number(process.hrtime.bigint() - started) / 1e6;
