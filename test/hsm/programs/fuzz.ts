@@ -8,12 +8,15 @@ addon['open']!(HsmError, 0, false);
 const partition = addon['partitionEphemeral']!('fuzz') as number;
 const session = addon['sessionOpen']!(partition, 1) as number;
 
+const aes = addon['generate']!(session, 0, 0x1f, 256, undefined) as number;
+const [ec] = addon['generatePair']!(session, 0, 0x03, 2, undefined, undefined, false) as [number];
+
 const detached = new Uint8Array(8);
 structuredClone(detached.buffer, { transfer: [detached.buffer] });
 const ResizableBuffer = ArrayBuffer as unknown as new (length: number, options: { maxByteLength: number }) => ArrayBuffer;
 const values: readonly (() => unknown)[] = [
   () => undefined, () => null, () => true, () => false, () => 0, () => 1, () => -1, () => 1.5, () => NaN, () => Infinity, () => 2 ** 53, () => 2 ** 32,
-  () => 0x1087, () => session, () => partition, () => 10n, () => '', () => 'text', () => 'x'.repeat(10_000), () => 'nul\0inside', () => '\ud800', () => Symbol('s'), () => ({}), () => [],
+  () => 0x1087, () => session, () => partition, () => aes, () => ec, () => 10n, () => '', () => 'text', () => 'x'.repeat(10_000), () => 'nul\0inside', () => '\ud800', () => Symbol('s'), () => ({}), () => [],
   () => [1, 2, 3], () => () => 1, () => new Date(), () => /x/, () => new Map(), () => new Error('e'), () => Promise.resolve(1),
   () => new ArrayBuffer(8), () => new SharedArrayBuffer(8), () => new DataView(new ArrayBuffer(8)), () => Buffer.alloc(0), () => Buffer.alloc(16),
   () => Buffer.alloc(70_000), () => new Uint8Array(16), () => new Uint8Array(new SharedArrayBuffer(16)), () => detached,
@@ -21,7 +24,7 @@ const values: readonly (() => unknown)[] = [
   () => new Uint32Array(0), () => new Int32Array(4), () => new Float32Array(4), () => new Float64Array(4), () => new BigUint64Array(2),
   () => new Proxy(new Uint8Array(4), {}), () => new Proxy({}, { get() { throw new Error('trap'); } }), () => Object.create(null), () => ({ valueOf() { throw new Error('valueOf'); } }),
 ];
-const safe: readonly (() => unknown)[] = [() => session, () => 1, () => Buffer.alloc(16), () => undefined, () => 'text', () => 0x1087, () => true];
+const safe: readonly (() => unknown)[] = [() => session, () => aes, () => ec, () => 1, () => Buffer.alloc(16), () => undefined, () => 'text', () => 0x1087, () => 0x1041, () => true];
 
 /** xorshift: the same calls each time. */
 let state = 0x2545f491;
