@@ -323,8 +323,12 @@ arena_free(void *ptr)
 		region_free(&reserve, ptr);
 		return;
 	}
-	if (!is_open || arena_forked() || (p = page_of(ptr)) == NULL)
+	if (!is_open || arena_forked())
 		return;
+	if ((p = page_of(ptr)) == NULL) {
+		(void)slot_free_spare(ptr);
+		return;
+	}
 	switch ((enum page_kind)p->kind) {
 	case PAGE_SLAB:
 		small_free(p, ptr);
@@ -333,7 +337,7 @@ arena_free(void *ptr)
 		run_free(p, ptr);
 		return;
 	case PAGE_REGION:
-		slot_free(p->region, ptr);
+		slot_free_run(p->region, ptr);
 		return;
 	case PAGE_FREE:
 		break;
@@ -348,7 +352,7 @@ arena_size(const void *ptr)
 
 	if (p != NULL && p->kind == PAGE_RUN)
 		return p->asked;
-	return p == NULL && !in_reserve(ptr) ? 0 : head_asked(ptr);
+	return p == NULL && !in_reserve(ptr) && spare_number(ptr) == SIZE_MAX ? 0 : head_asked(ptr);
 }
 
 bool
@@ -447,7 +451,9 @@ arena_open(size_t size)
 		region_init(&reserve, reserve_base(), reserve_len());
 	atomic_store(&reserve.lock.held, 0);
 	reserve_renew();
-	if ((st = slots_open()) != HSM_OK || (st = fork_watch()) != HSM_OK) {
+	slots_open();
+	if ((st = fork_watch()) != HSM_OK) {
+		slots_close();
 		pages_close();
 		about.kind = ARENA_NONE;
 		goto out;
@@ -480,7 +486,7 @@ arena_describe(struct arena_info *info)
 	if (is_open && !arena_forked()) {
 		info->used = pages_used() * PAGE_LEN;
 		info->high = pages_high() * PAGE_LEN;
-		info->reserve = reserve.len + stack_count() * SLOT_SPARE;
+		info->reserve = reserve.len + stack_count() * SPARE_LEN;
 	}
 	pthread_mutex_unlock(&life);
 }

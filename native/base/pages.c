@@ -25,9 +25,10 @@
 #define MAX_LEN ((size_t)64 << 20)
 #define MIN_LEN ((size_t)1 << 20)
 #define PLAIN_LEN ((size_t)8 << 20)             /* where no lock limit rules */
-#define FIRST_TOUCH ((size_t)2 << 20)
+#define FIRST_TOUCH ((size_t)1 << 20)
 #define TOUCH_STEP ((size_t)256 << 10)
 #define CAP_IPC_LOCK_BIT 14
+#define SLOT_LEN (STACK_LEN + SPARE_LEN)
 #define RESERVE_MIN ((size_t)32 << 10)          /* 60 threads */
 #define RESERVE_MAX ((size_t)1 << 20)           /* 2,000 */
 
@@ -51,6 +52,36 @@ static struct {
 	uint8_t *base;
 	size_t len;
 } reserve;
+
+/* ---- where slots lie -------------------------------------------------------- */
+
+static size_t
+slot_stride(void)
+{
+	return STACK_LEN + map.gap + SPARE_LEN + map.gap;
+}
+
+uint8_t *
+stack_base(size_t i)
+{
+	return map.heap + map.pages * PAGE_LEN + map.gap + i * slot_stride();
+}
+
+uint8_t *
+spare_base(size_t i)
+{
+	return stack_base(i) + STACK_LEN + map.gap;
+}
+
+size_t
+spare_number(const void *ptr)
+{
+	uintptr_t offset = (uintptr_t)ptr - (uintptr_t)stack_base(0);
+
+	if (map.base == NULL || offset >= map.stacks * slot_stride() || offset % slot_stride() < STACK_LEN + map.gap)
+		return SIZE_MAX;
+	return offset / slot_stride();
+}
 
 /* ---- how much, and of what ------------------------------------------------- */
 
@@ -201,10 +232,27 @@ map_pieces(int fd)
 
 	if (!back(at, map.pages * PAGE_LEN, map.kind, fd, 0))
 		return false;
-	for (size_t i = 0; i < map.stacks; i++)
-		if (!back(stack_base(i), STACK_LEN, map.kind, fd, map.pages * PAGE_LEN + i * STACK_LEN))
+	for (size_t i = 0; i < map.stacks; i++) {
+		size_t offset = map.pages * PAGE_LEN + i * SLOT_LEN;
+
+		if (!back(stack_base(i), STACK_LEN, map.kind, fd, offset) ||
+		    !back(spare_base(i), SPARE_LEN, map.kind, fd, offset + STACK_LEN))
 			return false;
+	}
 	return true;
+}
+
+/* A third of the arena at most, and not many more than can run at a time:
+ * a thread that was preempted on one keeps it. */
+static size_t
+choose_stacks(size_t len)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t useful = cpus < 2 ? 16 : 8 * (size_t)cpus;
+	size_t n = len / (3 * SLOT_LEN);
+
+	n = n > useful ? useful : n;
+	return n < 1 ? 1 : n > STACKS_MAX ? STACKS_MAX : n;
 }
 
 /* All of it in one kind, or nothing. On failure errno tells. */
@@ -213,23 +261,22 @@ map_kind(size_t len, enum arena_kind kind)
 {
 	size_t gap = (size_t)sysconf(_SC_PAGESIZE);
 	size_t aside = len / 24;
-	size_t stacks = len / ((size_t)768 << 10);
+	size_t stacks = choose_stacks(len);
 	int fd = -1, error;
 
 	aside = aside < RESERVE_MIN ? RESERVE_MIN : aside > RESERVE_MAX ? RESERVE_MAX : aside;
-	stacks = stacks < 1 ? 1 : stacks > 64 ? 64 : stacks;
 	if (!reserve_map(aside, kind, gap))
 		return false;
 	map.kind = kind;
 	map.gap = gap;
 	map.stacks = stacks;
-	map.pages = (len - aside - stacks * STACK_LEN) / gap * gap / PAGE_LEN;
-	map.len = gap + map.pages * PAGE_LEN + gap + stacks * (STACK_LEN + gap);
+	map.pages = (len - aside - stacks * SLOT_LEN) / gap * gap / PAGE_LEN;
+	map.len = gap + map.pages * PAGE_LEN + gap + stacks * slot_stride();
 	map.base = reserve_addresses(map.len);
 	if (map.base == NULL)
 		return false;
 	map.heap = map.base + gap;
-	if (kind == ARENA_SECRET && (fd = secret_file(map.pages * PAGE_LEN + stacks * STACK_LEN)) < 0)
+	if (kind == ARENA_SECRET && (fd = secret_file(map.pages * PAGE_LEN + stacks * SLOT_LEN)) < 0)
 		goto fail;
 	if (map_pieces(fd)) {
 		if (fd >= 0)
@@ -461,12 +508,6 @@ stack_count(void)
 }
 
 uint8_t *
-stack_base(size_t i)
-{
-	return map.heap + map.pages * PAGE_LEN + map.gap + i * (STACK_LEN + map.gap);
-}
-
-uint8_t *
 reserve_base(void)
 {
 	return reserve.base;
@@ -509,7 +550,7 @@ pages_open(size_t size, struct arena_info *info)
 	memset(map.free, 0, sizeof(map.free));
 	touch_more(FIRST_TOUCH);
 	info->kind = map.kind;
-	info->size = map.pages * PAGE_LEN + map.stacks * STACK_LEN + reserve.len;
+	info->size = map.pages * PAGE_LEN + map.stacks * SLOT_LEN + reserve.len;
 	info->reserve = reserve.len;
 	return HSM_OK;
 }
@@ -521,10 +562,6 @@ pages_close(void)
 		return;
 	mark_open(map.heap, map.ready * PAGE_LEN);
 	bytes_wipe(map.heap, map.ready * PAGE_LEN);
-	for (size_t i = 0; i < map.stacks; i++) {
-		mark_open(stack_base(i), STACK_LEN);
-		bytes_wipe(stack_base(i), STACK_LEN);
-	}
 	munmap(map.base, map.len);
 	munmap(map.table, map.pages * sizeof(struct page));
 	map.base = NULL;
@@ -559,8 +596,10 @@ pages_forget(void)
 	if (map.base == NULL)
 		return;
 	settle(map.heap, map.pages * PAGE_LEN, PROT_NONE);
-	for (size_t i = 0; i < map.stacks; i++)
+	for (size_t i = 0; i < map.stacks; i++) {
 		settle(stack_base(i), STACK_LEN, PROT_NONE);
+		settle(spare_base(i), SPARE_LEN, PROT_NONE);
+	}
 	munmap(map.table, map.pages * sizeof(struct page));
 	map.base = NULL;
 	map.table = NULL;

@@ -1,6 +1,6 @@
 /* pages.h - the mapping behind the arena, and its pages.
  *
- *   | guard | heap pages | guard | stack | guard | stack | ... | guard |
+ *   | guard | heap pages | guard | stack | guard | spare | guard | stack | ...
  *
  * and, mapped once for the life of the process, the reserve:
  *
@@ -20,6 +20,8 @@
 
 #define PAGE_LEN ((size_t)4096)
 #define STACK_LEN ((size_t)192 << 10)
+#define STACKS_MAX 64u
+#define SPARE_LEN ((size_t)64 << 10)
 
 enum page_kind { PAGE_FREE, PAGE_SLAB, PAGE_RUN, PAGE_REGION };
 
@@ -53,7 +55,9 @@ uint32_t page_number(const struct page *page);  /* 1-based */
 uint8_t *page_start(const struct page *page);
 
 size_t stack_count(void);
-uint8_t *stack_base(size_t i);                  /* STACK_LEN bytes */
+uint8_t *stack_base(size_t i);                  /* STACK_LEN bytes, zeros, not touched yet */
+uint8_t *spare_base(size_t i);                  /* SPARE_LEN bytes, the same */
+size_t spare_number(const void *ptr);           /* whose spare ptr lies in; SIZE_MAX: nobody's */
 
 /* The reserve: stays where it is until the process ends. */
 uint8_t *reserve_base(void);                    /* NULL: not there yet */

@@ -2,14 +2,16 @@
  *
  * arena_hold(len) must mean that blocks up to len bytes can be had whatever
  * the heap looks like by then. A count of free pages would not do: pages may
- * be free and yet no run of them. So each slot has a run of its own that the
+ * be free and yet no run of them. So each slot has a spare of its own that the
  * heap never sees, and only allocations that the heap refuses go there. Twice
  * the promise lies ready: all of it may be used up without one byte freed, or
- * freed and taken again in any order that real operations show.
+ * freed and taken again in any order that real operations show. Promises that
+ * the spare is too small for get a run of pages as long as they last.
  *
- * A block may outlive its operation (a loaded key, in a full arena). Then the
- * run stays behind as an orphan until its last block goes, and the slot needs
- * a new one before it can promise again. */
+ * A block may outlive its operation (a key, loaded in a full arena). In the
+ * spare it then takes room from later promises; a run stays behind as an
+ * orphan until its last block goes. arena_hold_keep exists so that this stays
+ * the exception. */
 #include "slot.h"
 
 #include <sched.h>
@@ -17,17 +19,18 @@
 #include <time.h>
 
 #include "arena.h"
+#include "bytes.h"
 #include "fault.h"
 #include "fork.h"
 #include "mark.h"
 #include "pages.h"
 
-#define REGIONS 1152            /* SLOT_MAX * (1 + SLOT_EXTRA) and an orphan every 64 KiB */
+#define REGIONS 1280            /* STACKS_MAX * SLOT_RUNS, and an orphan every 64 KiB */
 #define OVERHEAD ((size_t)1 << 10)
 #define FLOOR ((size_t)64 << 10)        /* bytes that kept blocks leave to the heap */
 #define PATIENCE 1000           /* tries to take a slot: ten seconds in all */
 
-static struct slot slots[SLOT_MAX];
+static struct slot slots[STACKS_MAX];
 static size_t count;
 static struct region regions[REGIONS];
 static struct lock regions_lock;
@@ -99,10 +102,21 @@ run_leave(struct region *r)
 }
 
 void
-slot_free(struct region *r, void *ptr)
+slot_free_run(struct region *r, void *ptr)
 {
 	if (region_free(r, ptr))
 		run_end(r);
+}
+
+bool
+slot_free_spare(void *ptr)
+{
+	size_t i = spare_number(ptr);
+
+	if (i >= count)
+		return false;
+	(void)region_free(&slots[i].spare, ptr);
+	return true;
 }
 
 /* ---- taking ------------------------------------------------------------------ */
@@ -152,6 +166,20 @@ take_patiently(void)
 	return s;
 }
 
+/* Its first use: paged in once, and not in the middle of an operation. */
+static void
+slot_touch(struct slot *s)
+{
+	uint8_t *spare = spare_base((size_t)(s - slots));
+
+	for (size_t at = 0; at < STACK_LEN; at += PAGE_LEN)
+		*(volatile uint8_t *)(s->stack + at) = 0;
+	for (size_t at = 0; at < SPARE_LEN; at += PAGE_LEN)
+		*(volatile uint8_t *)(spare + at) = 0;
+	region_init(&s->spare, spare, SPARE_LEN);
+	s->touched = true;
+}
+
 static struct slot *
 slot_take(void)
 {
@@ -161,11 +189,8 @@ slot_take(void)
 		return NULL;
 	if ((s = take_any()) == NULL && (s = take_patiently()) == NULL)
 		return NULL;
-	if (!s->touched) {
-		for (size_t at = 0; at < STACK_LEN; at += PAGE_LEN)
-			*(volatile uint8_t *)(s->stack + at) = 0;
-		s->touched = true;
-	}
+	if (!s->touched)
+		slot_touch(s);
 	me.in = s;
 	return s;
 }
@@ -200,10 +225,10 @@ static void
 promises_end(struct slot *s)
 {
 	s->promised = 0;
-	for (size_t i = 1; i <= SLOT_EXTRA; i++) {
-		if (s->spare[i] != NULL)
-			run_leave(s->spare[i]);
-		s->spare[i] = NULL;
+	for (size_t i = 0; i < SLOT_RUNS; i++) {
+		if (s->runs[i] != NULL)
+			run_leave(s->runs[i]);
+		s->runs[i] = NULL;
 	}
 }
 
@@ -227,28 +252,14 @@ slot_inside(void)
 
 /* ---- promises ----------------------------------------------------------------- */
 
-/* What a run can be counted on for. */
+/* What the spare can be counted on for. Inside another promise its blocks are
+ * that one's, and no wear. */
 static size_t
-run_worth(struct region *r)
+spare_worth(struct slot *s)
 {
-	if (r == NULL)
-		return 0;
-	return atomic_load_explicit(&r->live, memory_order_relaxed) == 0 ? r->len : region_room(r);
-}
-
-/* The standing run, a fresh one if blocks that stayed have worn it down. */
-static size_t
-standing(struct slot *s, size_t need)
-{
-	struct region *fresh;
-	size_t worth = run_worth(s->spare[0]);
-
-	if (worth >= need || worth >= SLOT_SPARE || (fresh = run_make(SLOT_SPARE)) == NULL)
-		return worth;
-	if (s->spare[0] != NULL)
-		run_leave(s->spare[0]);
-	s->spare[0] = fresh;
-	return fresh->len;
+	if (s->promised != 0 || atomic_load_explicit(&s->spare.live, memory_order_relaxed) == 0)
+		return s->spare.len;
+	return region_room(&s->spare);
 }
 
 /* Make sure that `len` more can be had on top of what is promised already. */
@@ -256,19 +267,20 @@ static bool
 promise(struct slot *s, size_t len)
 {
 	size_t need = 2 * (s->promised + len) + OVERHEAD;
-	size_t have;
+	size_t have = spare_worth(s);
 
-	/* Inside another promise its blocks are no wear. */
-	have = s->promised == 0 ? standing(s, need) : s->spare[0] == NULL ? 0 : s->spare[0]->len;
-	for (size_t i = 1; have < need && i <= SLOT_EXTRA; i++) {
-		if (s->spare[i] == NULL)
-			s->spare[i] = run_make(2 * len + OVERHEAD);
-		if (s->spare[i] == NULL)
-			return false;
-		have += s->spare[i]->len;
+	for (size_t i = 0; have < need && i < SLOT_RUNS; i++) {
+		if (s->runs[i] == NULL)
+			s->runs[i] = run_make(2 * len + OVERHEAD);
+		if (s->runs[i] == NULL)
+			break;
+		have += s->runs[i]->len;
 	}
-	if (have < need)
+	if (have < need) {
+		if (s->promised == 0)
+			promises_end(s);
 		return false;
+	}
 	s->promised += len > 0 ? len : 1;
 	return true;
 }
@@ -316,9 +328,10 @@ slot_alloc(size_t len)
 
 	if (!slot_inside() || me.in->promised == 0)
 		return NULL;
-	for (size_t i = 0; i <= SLOT_EXTRA && ptr == NULL; i++)
-		if (me.in->spare[i] != NULL)
-			ptr = region_alloc(me.in->spare[i], len);
+	ptr = region_alloc(&me.in->spare, len);
+	for (size_t i = 0; i < SLOT_RUNS && ptr == NULL; i++)
+		if (me.in->runs[i] != NULL)
+			ptr = region_alloc(me.in->runs[i], len);
 	return ptr;
 }
 
@@ -327,6 +340,8 @@ slots_live(void)
 {
 	size_t live = 0;
 
+	for (size_t i = 0; i < count; i++)
+		live += atomic_load_explicit(&slots[i].spare.live, memory_order_relaxed);
 	for (size_t i = 0; i < REGIONS; i++)
 		live += atomic_load_explicit(&regions[i].live, memory_order_relaxed);
 	return live;
@@ -334,27 +349,34 @@ slots_live(void)
 
 /* ---- life --------------------------------------------------------------------- */
 
-hsm_status
+void
 slots_open(void)
 {
 	memset(slots, 0, sizeof(slots));
 	memset(regions, 0, sizeof(regions));
 	for (size_t i = 0; i < stack_count(); i++) {
 		slots[i].stack = stack_base(i);
-		slots[i].spare[0] = run_make(SLOT_SPARE);
-		if (slots[i].spare[0] == NULL)
-			return HSM_E_MEMORY;
 #ifdef MARK_VALGRIND
-		(void)VALGRIND_STACK_REGISTER(slots[i].stack, slots[i].stack + STACK_LEN);
+		slots[i].registered = VALGRIND_STACK_REGISTER(slots[i].stack, slots[i].stack + STACK_LEN);
 #endif
 	}
 	count = stack_count();
-	return HSM_OK;
 }
 
 void
 slots_close(void)
 {
+	for (size_t i = 0; i < count; i++) {
+#ifdef MARK_VALGRIND
+		VALGRIND_STACK_DEREGISTER(slots[i].registered);
+#endif
+		if (!slots[i].touched)
+			continue;
+		mark_open(slots[i].stack, STACK_LEN);
+		bytes_wipe(slots[i].stack, STACK_LEN);
+		mark_open(slots[i].spare.base, SPARE_LEN);
+		bytes_wipe(slots[i].spare.base, SPARE_LEN);
+	}
 	count = 0;
 }
 

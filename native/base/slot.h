@@ -12,21 +12,21 @@
 #include "region.h"
 #include "status.h"
 
-#define SLOT_MAX 64
-#define SLOT_SPARE ((size_t)64 << 10)
-#define SLOT_EXTRA 3            /* further regions a slot may have, for big or nested promises */
+#define SLOT_RUNS 3             /* runs of pages a slot may have besides, for big or nested promises */
 
 struct slot {
 	_Alignas(64) atomic_uint busy;
 	bool touched;                   /* its stack was paged in */
 	bool running;                   /* the thread is on its stack */
 	size_t promised;                /* bytes, of all holds open now */
-	struct region *spare[1 + SLOT_EXTRA];  /* [0] is there between operations too */
+	struct region spare;            /* there at any time, and nobody else's */
+	struct region *runs[SLOT_RUNS]; /* for the promises open now */
 	uint8_t *stack;
+	unsigned registered;            /* with valgrind */
 };
 
-HSM_MUST_USE hsm_status slots_open(void);
-void slots_close(void);
+void slots_open(void);
+void slots_close(void);         /* wipes */
 void slots_forget(void);
 
 /* In and out, counted: slot_enter NULL when none came free in ten seconds, or
@@ -37,8 +37,9 @@ size_t slots_live(void);        /* blocks in runs of slots, and orphaned ones */
 
 /* Room for a block from what this thread was promised, when the heap has none. */
 void *slot_alloc(size_t len);
-/* A block of a region comes back, from any thread. */
-void slot_free(struct region *r, void *ptr);
+/* A block of a run comes back, from any thread; of a spare (false: of none). */
+void slot_free_run(struct region *r, void *ptr);
+bool slot_free_spare(void *ptr);
 
 /* Nobody enters until slots_resume; waits for those inside, but not for ever. */
 void slots_pause(void);
