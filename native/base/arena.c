@@ -53,6 +53,7 @@ static struct region reserve;
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
 	unsigned lane;                  /* 1-based; 0: none yet */
 	bool reserved;                  /* allocating from the reserve */
+	bool refused;                   /* see arena_refused */
 } me;
 
 /* ---- slabs -------------------------------------------------------------------- */
@@ -285,8 +286,8 @@ heap_alloc(size_t len)
 	return len + HEAD_LEN <= CELL_MAX ? small_alloc(len) : run_alloc(len);
 }
 
-void *
-arena_alloc(size_t len)
+static void *
+alloc(size_t len)
 {
 	void *ptr;
 
@@ -302,6 +303,25 @@ arena_alloc(size_t len)
 	if ((ptr = heap_alloc(len)) != NULL)
 		return ptr;
 	return slot_alloc(len);
+}
+
+void *
+arena_alloc(size_t len)
+{
+	void *ptr = alloc(len);
+
+	if (ptr == NULL)
+		me.refused = true;
+	return ptr;
+}
+
+bool
+arena_refused(void)
+{
+	bool refused = me.refused;
+
+	me.refused = false;
+	return refused;
 }
 
 static bool

@@ -38,6 +38,9 @@ void arena_close(void);                        /* wipes everything */
 void arena_describe(struct arena_info *info);
 
 void *arena_alloc(size_t len);                 /* zeroed, 16-aligned; NULL: full */
+/* Was this thread refused since it last asked? A library that swallows its
+ * allocation failures calls them bad signatures. */
+bool arena_refused(void);
 void arena_free(void *ptr);                    /* wipes; NULL is fine */
 size_t arena_size(const void *ptr);            /* what was asked for, in bytes */
 bool arena_owns(const void *ptr);

@@ -117,11 +117,15 @@ gate_run_keep(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t keep
 	if (heap != 0 && (st = gate_hold(heap, keep)) != HSM_OK)
 		return st;
 	here_inside = true;
+	(void)arena_refused();
 	st = arena_run(passage_run, &p, depth);
 	here_inside = false;
 	if (heap != 0)
 		arena_release();
-	return st == HSM_OK ? p.st : st;
+	if (st != HSM_OK || p.st == HSM_OK || p.st == HSM_E_BUFFER)
+		return st == HSM_OK ? p.st : st;
+	/* Not every failure says that it was for want of memory. */
+	return arena_refused() ? HSM_E_MEMORY : p.st;
 }
 
 hsm_status
