@@ -96,7 +96,7 @@ static void
 bad_base64_is_refused_with_its_way(void **state)
 {
 	static const char *const bad[] = { "A", "AA", "AAA", "A===", "AA=A", "=AAA", "AA A", "AAAA=", "AAAA====", "AA==AAAA",
-		"AB==", "AAB=", "AA-A", "AA_A", "AA.A", "AA\\nA", "AAA\\u0000", "\xc3\xa4""AA", "AAA\\u00e4", "AA\\u4e00A" };
+		"AB==", "AAB=", "AA-A", "AA_A", "AA.A", "AA\\nA", "AAA\\u0000", "\xc3\xa4\x41\x41", "AAA\\u00e4", "AA\\u4e00A" };
 	char body[128];
 
 	(void)state;
