@@ -413,7 +413,7 @@ hsm_credential_create(hsm_session service, hsm_part part, hsm_in id, hsm_in prin
 		credential_free(job.c);
 		goto out;
 	}
-	st = gate_run(run_create, &job, HEAP, DEPTH);
+	st = gate_call(run_create, &job, HEAP, DEPTH);
 	if (st == HSM_OK)
 		st = credential_publish(job.c, key);
 	if (st != HSM_OK && st != HSM_E_PARTITION)
@@ -481,7 +481,7 @@ hsm_credential_open(hsm_session service, hsm_part part, hsm_in id, hsm_in sealed
 		goto out;
 	if ((st = partition_acquire(part, &job.p)) != HSM_OK)
 		goto out;
-	if ((st = gate_run(run_open, &job, HEAP, DEPTH)) == HSM_OK)
+	if ((st = gate_call(run_open, &job, HEAP, DEPTH)) == HSM_OK)
 		st = credential_publish(job.c, key);
 	if (st != HSM_OK && st != HSM_E_PARTITION)
 		credential_free(job.c);
@@ -539,7 +539,7 @@ hsm_credential_write(hsm_session service, hsm_key key, const char *path, const c
 		return st;
 	if ((st = credential_acquire(key, &job.c)) != HSM_OK)
 		return st;
-	st = gate_run(run_write, &job, HEAP, DEPTH);
+	st = gate_call(run_write, &job, HEAP, DEPTH);
 	credential_release(job.c);
 	return st;
 }

@@ -146,6 +146,18 @@ gate_run_testing(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t d
 	return st;
 }
 
+hsm_status
+gate_call(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth)
+{
+	hsm_status st;
+
+	if ((st = gate_enter()) != HSM_OK)
+		return st;
+	st = gate_run(call, arg, heap, depth);
+	gate_leave();
+	return st;
+}
+
 /* ---- the indicator -------------------------------------------------------- */
 
 void

@@ -23,6 +23,8 @@ HSM_MUST_USE hsm_status gate_ready(void);
  * after HSM_OK. HSM_E_STATE, HSM_E_SELF_TEST: the module is not operational. */
 HSM_MUST_USE hsm_status gate_enter(void);
 void gate_leave(void);
+/* gate_enter, gate_run, gate_leave: for calls that name no session. */
+HSM_MUST_USE hsm_status gate_call(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth);
 bool gate_empty(void);                  /* nobody is inside */
 void gate_forget(void);                 /* in a forked child */
 

@@ -334,7 +334,7 @@ partition_make(enum partition_kind kind, hsm_in account, hsm_status (*fill)(void
 		return st;
 	if ((job->p = partition_new(kind, account)) == NULL)
 		return HSM_E_MEMORY;
-	if ((st = gate_run(fill, job, HEAP, DEPTH)) == HSM_OK)
+	if ((st = gate_call(fill, job, HEAP, DEPTH)) == HSM_OK)
 		st = partition_publish(job->p);
 	if (st != HSM_OK) {
 		partition_release(job->p);

@@ -33,7 +33,7 @@ hsm_record_mac(hsm_in table, hsm_in key, uint64_t version, hsm_in body, uint8_t 
 	hsm_status st = HSM_E_ARGS;
 
 	if (table.len <= UINT32_MAX && key.len <= UINT32_MAX && body.len <= UINT32_MAX)
-		st = gate_run(record_mac, &r, 0, DEPTH);
+		st = gate_call(record_mac, &r, 0, DEPTH);
 	if (st != HSM_OK)
 		bytes_wipe(mac, HSM_RECORD_MAC);
 	return st;

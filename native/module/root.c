@@ -273,7 +273,7 @@ hsm_root_create(hsm_mode mode, hsm_unseal how, const char *path, hsm_out *header
 		goto out;
 	if ((st = out_need(header, header_len(c.kind))) != HSM_OK || header->ptr == NULL)
 		return st;
-	st = gate_run(create, &c, HEAP, DEPTH);
+	st = gate_call(create, &c, HEAP, DEPTH);
 out:
 	if (st != HSM_OK)
 		header->len = 0;
@@ -343,7 +343,7 @@ hsm_root_open(hsm_in header, hsm_unseal how, const char *path)
 
 	if (o.kind == NULL || path == NULL)
 		return HSM_E_ARGS;
-	return gate_run(open_root, &o, HEAP, DEPTH);
+	return gate_call(open_root, &o, HEAP, DEPTH);
 }
 
 void
