@@ -63,7 +63,7 @@ napi_value Args::Function(size_t i, const char* name) {
   return nullptr;
 }
 
-bool Args::View(size_t i, const char* name, napi_typedarray_type type, const char* must_be, void** bytes, size_t* n) {
+bool Args::View(size_t i, const char* name, napi_typedarray_type type, const char* must_be, void** bytes, size_t* n, bool or_absent) {
   napi_typedarray_type found = napi_int8_array;
   napi_value buffer = nullptr;
   size_t offset = 0;
@@ -73,7 +73,8 @@ bool Args::View(size_t i, const char* name, napi_typedarray_type type, const cha
   *n = 0;
   if (refused_) return false;
   if (napi_get_typedarray_info(env_, argv_[i], &found, n, bytes, &buffer, &offset) != napi_ok || found != type) {
-    Refuse(name, must_be);
+    *n = 0;
+    if (!or_absent || !Absent(i)) Refuse(name, must_be);
     return false;
   }
   // Memory that other threads write to cannot be read once: refused. The
@@ -112,15 +113,15 @@ void Args::BytesIfGiven(size_t i, const char* name, hsm_in* to) {
 }
 
 void Args::Room(size_t i, const char* name, hsm_out* to) {
+  if (i < count_) return RoomGiven(i, name, to, true);
   *to = {nullptr, 0, 0};
-  if (!Absent(i)) RoomGiven(i, name, to);
 }
 
-void Args::RoomGiven(size_t i, const char* name, hsm_out* to) {
+void Args::RoomGiven(size_t i, const char* name, hsm_out* to, bool or_absent) {
   void* bytes;
   size_t n;
   *to = {nullptr, 0, 0};
-  if (!View(i, name, napi_uint8_array, "a Uint8Array", &bytes, &n)) return;
+  if (!View(i, name, napi_uint8_array, "a Uint8Array", &bytes, &n, or_absent)) return;
   *to = {n == 0 ? nowhere : static_cast<uint8_t*>(bytes), n, 0};
   if (n != 0) Bring(i, &to->ptr, n, &to->len);
 }

@@ -57,7 +57,7 @@ class Args {
   // Room for a result. Absent: the size is asked for (ptr NULL).
   void Room(size_t i, const char* name, hsm_out* to);
   // Room that must be there.
-  void RoomGiven(size_t i, const char* name, hsm_out* to);
+  void RoomGiven(size_t i, const char* name, hsm_out* to, bool or_absent = false);
   // Uint32Array and Float64Array, in and out.
   void Words(size_t i, const char* name, const uint32_t** to, size_t* n);
   void WordRoom(size_t i, const char* name, uint32_t** to, size_t* n);
@@ -78,7 +78,7 @@ class Args {
   }
 
  private:
-  bool View(size_t i, const char* name, napi_typedarray_type type, const char* must_be, void** bytes, size_t* n);
+  bool View(size_t i, const char* name, napi_typedarray_type type, const char* must_be, void** bytes, size_t* n, bool or_absent = false);
   size_t Text(size_t i, const char* name, char* room, size_t cap);
   void TextWithoutNul(size_t i, const char* name, char* room, size_t cap);
   void Take(void* pointer, size_t len) {

@@ -38,7 +38,12 @@ inline napi_value Number(napi_env env, double value) {
   return number;
 }
 
-inline napi_value Length(napi_env env, size_t value) { return Number(env, static_cast<double>(value)); }
+inline napi_value Length(napi_env env, size_t value) {
+  napi_value number = nullptr;
+  if (value > UINT32_MAX) return Number(env, static_cast<double>(value));
+  napi_create_uint32(env, static_cast<uint32_t>(value), &number);
+  return number;
+}
 
 inline napi_value Boolean(napi_env env, bool value) {
   napi_value boolean = nullptr;

@@ -399,7 +399,12 @@ function many(
 ): Buffer[] {
   if (messages.length === 0) return [];
   const packed = pack(messages, more);
-  core.batch(session, use, key, mech, params, packed.input, packed.lengths, packed.room, packed.outLengths);
+  try {
+    core.batch(session, use, key, mech, params, packed.input, packed.lengths, packed.room, packed.outLengths);
+  } finally {
+    // A copy of ours: it may be plaintext.
+    core.wipe(packed.input);
+  }
   return cut(packed);
 }
 

@@ -49,6 +49,7 @@ export class NativeCore implements Core {
   /** Where public results land before they are copied out at their length. */
   readonly #desk = Buffer.allocUnsafeSlow(65536);
   readonly #numbers = new Uint32Array(12);
+  #cut = new Uint32Array(34);
   readonly #take = (length: number): Payload => this.#payloads.take(length);
   readonly #names = new WeakMap<readonly string[], Buffer>();
   #open = true;
@@ -472,7 +473,8 @@ export class NativeCore implements Core {
   cutJson(body: Buffer, names: readonly string[]): CutJson {
     const packed = this.#packNames(names);
     const json = Buffer.allocUnsafe(body.length + 8 * names.length + 8);
-    const cut = new Uint32Array(2 + 2 * names.length);
+    if (this.#cut.length < 2 + 2 * names.length) this.#cut = new Uint32Array(2 + 2 * names.length);
+    const cut = this.#cut;
     const blobs = this.payload(Math.ceil(body.length * 0.75));
     try {
       const count = this.#addon.jsonCut(body, packed, json, blobs.room, cut);
