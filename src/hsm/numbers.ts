@@ -47,7 +47,7 @@ export const ATTR = {
 /** Flags of mechanism parameters. */
 export const PARAM = {
   IV_MADE: 0x01, PREHASHED: 0x02, DETERMINISTIC: 0x04, DER: 0x08, EXTRACT: 0x10, EXPAND: 0x20, COFACTOR: 0x40,
-  PH: 0x80,
+  PH: 0x80, RAW: 0x100, COUNTER_FIRST: 0x200, CMAC: 0x400,
 } as const;
 
 /** Mechanisms (CKM_). */
