@@ -287,16 +287,10 @@ heap_alloc(size_t len)
 }
 
 static void *
-alloc(size_t len)
+any_alloc(size_t len)
 {
 	void *ptr;
 
-	if (!is_open || arena_forked() || len > pages_count() * PAGE_LEN)
-		return me.reserved ? region_alloc(&reserve, len) : NULL;
-	if (me.reserved)
-		return region_alloc(&reserve, len);
-	if (fault_now())
-		return NULL;
 	if ((ptr = heap_alloc(len)) != NULL)
 		return ptr;
 	lanes_shake();
@@ -308,10 +302,16 @@ alloc(size_t len)
 void *
 arena_alloc(size_t len)
 {
-	void *ptr = alloc(len);
+	void *ptr;
 
-	if (ptr == NULL)
+	if (me.reserved)
+		return region_alloc(&reserve, len);
+	if (!is_open || arena_forked() || len > pages_count() * PAGE_LEN || fault_now() ||
+	    (ptr = any_alloc(len)) == NULL) {
 		me.refused = true;
+		return NULL;
+	}
+	meter_add(len);
 	return ptr;
 }
 
@@ -345,6 +345,7 @@ arena_free(void *ptr)
 	}
 	if (!is_open || arena_forked())
 		return;
+	meter_take(arena_size(ptr));
 	if ((p = page_of(ptr)) == NULL) {
 		(void)slot_free_spare(ptr);
 		return;

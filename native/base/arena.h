@@ -90,7 +90,10 @@ void arena_on_fork(const struct arena_fork *f);       /* one, kept by address */
 void fault_after(unsigned n);
 bool fault_fired(void);
 void fault_off(void);
-/* The same builds: bytes of stack that this thread's last arena_run used. */
+/* The same builds, to hold rows against (mech.h: depth, heap): bytes of stack
+ * that this thread's last arena_run used; bytes it had allocated at most at a
+ * time since its outermost arena_hold, what a block costs besides included. */
 size_t arena_run_depth(void);
+size_t arena_hold_peak(void);
 
 #endif

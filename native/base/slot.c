@@ -281,6 +281,8 @@ promise(struct slot *s, size_t len)
 			promises_end(s);
 		return false;
 	}
+	if (s->promised == 0)
+		meter_start();
 	s->promised += len > 0 ? len : 1;
 	return true;
 }

@@ -637,6 +637,26 @@ promises_hold_among_64_threads(void **state)
 
 #ifdef STRONGROOM_FAULTS
 static void
+what_a_hold_takes_at_most_is_metered(void **state)
+{
+	void *a, *b;
+
+	(void)state;
+	assert_int_equal(arena_hold(1000), HSM_OK);
+	a = arena_alloc(300);
+	b = arena_alloc(200);
+	arena_free(a);
+	a = arena_alloc(100);
+	assert_int_equal(arena_hold_peak(), 300 + 200 + 2 * 48);
+	arena_free(a);
+	arena_free(b);
+	arena_release();
+	assert_int_equal(arena_hold(1000), HSM_OK);
+	assert_int_equal(arena_hold_peak(), 0);
+	arena_release();
+}
+
+static void
 the_nth_allocation_fails(void **state)
 {
 	void *p[3];
@@ -706,6 +726,7 @@ main(void)
 		cmocka_unit_test(blocks_wander_between_64_threads),
 		cmocka_unit_test(promises_hold_among_64_threads),
 #ifdef STRONGROOM_FAULTS
+		cmocka_unit_test(what_a_hold_takes_at_most_is_metered),
 		cmocka_unit_test(the_nth_allocation_fails),
 #endif
 		cmocka_unit_test(it_opens_again_after_it_was_closed),
