@@ -119,6 +119,7 @@ stop(void **state)
 	return 0;
 }
 
+#if !defined(__SANITIZE_ADDRESS__)      /* terabytes of shadow would be searched */
 /* Hits of the needle in each kind, and the exit code. */
 static int
 scan(uint32_t seed, char *said, size_t room)
@@ -179,9 +180,9 @@ it_finds_nothing_that_is_not_there(void **state)
 	assert_non_null(strstr(said, ": 0 hits"));
 }
 
-/* Only where the arena is memfd_secret: other kinds a reader of memory sees. */
+/* Memory of the other kinds is not swapped or dumped, but it can be read. */
 static void
-the_arena_is_not_to_be_read(void **state)
+memfd_secret_is_not_to_be_read(void **state)
 {
 	struct arena_info info;
 	char said[4096];
@@ -189,10 +190,9 @@ the_arena_is_not_to_be_read(void **state)
 	(void)state;
 	assert_int_equal(arena_open((size_t)1 << 20), HSM_OK);
 	arena_describe(&info);
-	if (info.kind != ARENA_SECRET)
-		skip();
-	assert_int_equal(scan(IN_ARENA, said, sizeof(said)), 0);
+	assert_int_equal(scan(IN_ARENA, said, sizeof(said)), info.kind == ARENA_SECRET ? 0 : 1);
 }
+#endif
 
 static void
 it_refuses_what_it_cannot_search(void **state)
@@ -207,9 +207,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+#if !defined(__SANITIZE_ADDRESS__)
 		cmocka_unit_test(it_finds_each_form_in_ordinary_memory),
 		cmocka_unit_test(it_finds_nothing_that_is_not_there),
-		cmocka_unit_test(the_arena_is_not_to_be_read),
+		cmocka_unit_test(memfd_secret_is_not_to_be_read),
+#endif
 		cmocka_unit_test(it_refuses_what_it_cannot_search),
 	};
 
