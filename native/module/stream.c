@@ -216,13 +216,11 @@ step_begin(void *arg)
 {
 	struct step *x = arg;
 	struct operation *op = x->op;
-	hsm_status st;
 
 	op->stream = (struct stream){ .mech = op->mech, .key = op->object != NULL ? object_key(op->object) : NULL,
 		.use = op->use, .params = op->params };
-	if ((st = op->mech->begin(&op->stream)) == HSM_OK)
-		op->streaming = true;
-	return st;
+	op->streaming = true;           /* to be ended, however far it came */
+	return op->mech->begin(&op->stream);
 }
 
 static hsm_status
@@ -250,8 +248,12 @@ step_final(void *arg)
 static hsm_status
 step_run(struct step *x, hsm_status (*step)(void *arg))
 {
+	const struct mech *m = x->op->mech;
+	/* What a stream begins with stays until it ends. */
+	size_t keep = step == step_update && !x->op->streaming ? m->heap : 0;
+
 	gate_approved(x->op->approved);
-	return gate_run(step, x, x->op->mech->heap, x->op->mech->depth);
+	return gate_run_keep(step, x, m->heap, keep, m->depth);
 }
 
 static bool
