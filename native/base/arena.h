@@ -46,7 +46,8 @@ size_t arena_size(const void *ptr);            /* what was asked for, in bytes *
 bool arena_owns(const void *ptr);
 size_t arena_live(void);                       /* allocations alive, for tests */
 
-/* Promise `len` bytes (any number of blocks) to this thread until released.
+/* Promise `len` bytes (any number of blocks, each counted 48 bytes longer than
+ * it is) to this thread until released.
  * HSM_E_MEMORY: not there; the caller evicts and tries again, or refuses. */
 HSM_MUST_USE hsm_status arena_hold(size_t len);
 /* The same when `keep` of the bytes stay after the release (a key is loaded):

@@ -21,7 +21,7 @@
 #define PAGE_LEN ((size_t)4096)
 #define STACK_LEN ((size_t)192 << 10)
 #define STACKS_MAX 64u
-#define SPARE_LEN ((size_t)64 << 10)
+#define SPARE_LEN ((size_t)96 << 10)
 
 enum page_kind { PAGE_FREE, PAGE_SLAB, PAGE_RUN, PAGE_REGION };
 

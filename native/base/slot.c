@@ -3,10 +3,11 @@
  * arena_hold(len) must mean that blocks up to len bytes can be had whatever
  * the heap looks like by then. A count of free pages would not do: pages may
  * be free and yet no run of them. So each slot has a spare of its own that the
- * heap never sees, and only allocations that the heap refuses go there. Twice
- * the promise lies ready: all of it may be used up without one byte freed, or
- * freed and taken again in any order that real operations show. Promises that
- * the spare is too small for get a run of pages as long as they last.
+ * heap never sees, and only allocations that the heap refuses go there. A
+ * quarter more than promised lies ready: all of it may be used up without one
+ * byte freed, and what is freed and taken again in another order finds room.
+ * Promises that the spare is too small for get a run of pages as long as they
+ * last; common operations need none, for in a full arena runs are scarce.
  *
  * A block may outlive its operation (a key, loaded in a full arena). In the
  * spare it then takes room from later promises; a run stays behind as an
@@ -252,6 +253,12 @@ slot_inside(void)
 
 /* ---- promises ----------------------------------------------------------------- */
 
+static size_t
+with_slack(size_t len)
+{
+	return len + len / 4 + OVERHEAD;
+}
+
 /* What the spare can be counted on for. Inside another promise its blocks are
  * that one's, and no wear. */
 static size_t
@@ -266,12 +273,12 @@ spare_worth(struct slot *s)
 static bool
 promise(struct slot *s, size_t len)
 {
-	size_t need = 2 * (s->promised + len) + OVERHEAD;
+	size_t need = with_slack(s->promised + len);
 	size_t have = spare_worth(s);
 
 	for (size_t i = 0; have < need && i < SLOT_RUNS; i++) {
 		if (s->runs[i] == NULL)
-			s->runs[i] = run_make(2 * len + OVERHEAD);
+			s->runs[i] = run_make(with_slack(len));
 		if (s->runs[i] == NULL)
 			break;
 		have += s->runs[i]->len;
