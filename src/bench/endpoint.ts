@@ -5,6 +5,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 
 export interface Endpoint {
   readonly url: string;
@@ -48,16 +49,21 @@ export function sign(endpoint: Endpoint, operation: string, input: unknown): Sig
 export class Client {
   readonly #agent: Agent;
   readonly #url: URL;
+  readonly #request: typeof request;
 
-  constructor(url: string, connections: number) {
-    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+  /** `ca`: whom to trust, for https. */
+  constructor(url: string, connections: number, tls: { readonly ca?: Buffer } = {}) {
     this.#url = new URL(url);
+    const options = { keepAlive: true, maxSockets: connections };
+    const secure = this.#url.protocol === 'https:';
+    this.#agent = secure ? new TlsAgent({ ...options, ...tls }) : new Agent(options);
+    this.#request = secure ? tlsRequest : request;
   }
 
   /** One request; the answer's JSON. Throws unless 200. */
   async call(signed: Signed): Promise<Record<string, unknown>> {
     return await new Promise((done, fail) => {
-      const call = request({ agent: this.#agent, host: this.#url.hostname, port: this.#url.port, method: 'POST', path: '/', headers: signed.headers }, (answer) => {
+      const call = this.#request({ agent: this.#agent, host: this.#url.hostname, port: this.#url.port, method: 'POST', path: '/', headers: signed.headers }, (answer) => {
         const parts: Buffer[] = [];
         answer.on('data', (part: Buffer) => parts.push(part));
         answer.on('error', fail);
