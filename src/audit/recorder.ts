@@ -4,6 +4,7 @@
  * whatever repeats (who, when, with what) is rendered once and kept.
  */
 import type { Store } from '../store/store.ts';
+import { timeUuid } from '../store/uuid.ts';
 import type { UserIdentity } from './event.ts';
 
 /** Who acted, as the signature showed. A Caller of src/kms is one. */
@@ -68,6 +69,7 @@ export class ChainRecorder implements Recorder {
   readonly #store: Store;
   readonly #actors = new Map<string, string>();
   readonly #texts = new Map<string, string>();
+  readonly #named = new Map<string, string>();
   #second = -1;
   #time = '';
 
@@ -77,13 +79,14 @@ export class ChainRecorder implements Recorder {
 
   record(entry: Entry): Recorded {
     const timeMs = this.#store.now();
-    const first = globalThis.crypto.randomUUID();
+    const first = timeUuid(timeMs);
     const several = entry.recipients.length > 1;
-    const shared = several ? globalThis.crypto.randomUUID() : undefined;
+    const shared = several ? timeUuid(timeMs) : undefined;
     const head = this.#head(entry, timeMs);
+    const resources = this.#resources(entry.resources);
     const rows = entry.recipients.map((recipient, i) => ({
       timeMs,
-      body: `${head},"eventID":"${i === 0 ? first : globalThis.crypto.randomUUID()}"${tail(entry, recipient, shared)}`,
+      body: `${head},"eventID":"${i === 0 ? first : timeUuid(timeMs)}"${tail(resources, entry, recipient, shared)}`,
     }));
     return { eventId: first, durable: this.#store.append(rows) };
   }
@@ -119,13 +122,19 @@ export class ChainRecorder implements Recorder {
     return recall(this.#actors, key, () => JSON.stringify('arn' in actor ? identityOf(actor) : strangerOf(actor)));
   }
 
+  #resources(resources: readonly Resource[] | undefined): string {
+    const [only] = resources ?? [];
+    if (only === undefined) return '';
+    if (resources?.length !== 1) return `,"resources":${JSON.stringify(resources)}`;
+    return recall(this.#named, only.ARN, () => `,"resources":${JSON.stringify(resources)}`);
+  }
+
   #text(value: string): string {
     return recall(this.#texts, value, () => JSON.stringify(value));
   }
 }
 
-function tail(entry: Entry, recipient: string, shared: string | undefined): string {
-  const resources = entry.resources === undefined || entry.resources.length === 0 ? '' : `,"resources":${JSON.stringify(entry.resources)}`;
+function tail(resources: string, entry: Entry, recipient: string, shared: string | undefined): string {
   const sharedId = shared === undefined ? '' : `,"sharedEventID":"${shared}"`;
   const type = entry.actor === undefined ? 'AwsServiceEvent' : 'AwsApiCall';
   return `,"readOnly":${entry.readOnly}${resources},"eventType":"${type}","managementEvent":true,"recipientAccountId":"${recipient}"${sharedId},"eventCategory":"Management"}`;

@@ -8,8 +8,8 @@ import type { AccountRecord, CredentialRecord } from '../iam/records.ts';
 import type { Caller } from '../kms/operation.ts';
 import type { Row, Store } from '../store/store.ts';
 import type { Accounts } from './accounts.ts';
-import { canonicalRequest, checkScope } from './sigv4.ts';
-import type { Claim, Place, WireRequest } from './sigv4.ts';
+import { canonicalRequest } from './sigv4.ts';
+import type { Claim, WireRequest } from './sigv4.ts';
 import { refusals } from './refusals.ts';
 
 export interface Credential {
@@ -47,17 +47,21 @@ export class Credentials {
     this.#tokens = tokens;
   }
 
-  /** Who sent this. Throws a Refusal; the session of the caller is the taker's to close. */
-  async authenticate(request: WireRequest, body: Buffer, claim: Claim, place: Place, nowMs: number): Promise<Caller> {
-    checkScope(claim, place, nowMs);
-    const credential = await this.find(claim);
-    if (credential === undefined) throw refusals.unknownKey();
-    return { ...credential.identity, session: this.#verify(credential.key, request, body, claim) };
+  /** A credential at hand, without a turn of the event loop; undefined says "ask find". */
+  known(claim: Claim): Credential | undefined {
+    return claim.token === undefined ? this.#fresh(claim.accessKeyId) : undefined;
   }
 
-  async find(claim: Pick<Claim, 'accessKeyId' | 'token'>): Promise<Credential | undefined> {
-    if (claim.token !== undefined) return await this.#tokens?.open(claim.accessKeyId, claim.token);
-    return this.#fresh(claim.accessKeyId) ?? (await this.#load(claim.accessKeyId));
+  /** Throws a Refusal where there is none. */
+  async find(claim: Claim): Promise<Credential> {
+    const found = claim.token === undefined ? await this.#load(claim.accessKeyId) : await this.#tokens?.open(claim.accessKeyId, claim.token);
+    if (found === undefined) throw refusals.unknownKey();
+    return found;
+  }
+
+  /** Who sent this, if the signature fits; else a Refusal. The caller's session is the taker's to close. */
+  verify({ key, identity }: Credential, request: WireRequest, body: Buffer, claim: Claim): Caller {
+    return { ...identity, session: this.#verify(key, request, body, claim) };
   }
 
   /** Whose trail a request belongs in whose signature did not hold. */

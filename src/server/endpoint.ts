@@ -17,8 +17,8 @@ import * as query from './query.ts';
 import type { ActionAnswer, Form, QueryService } from './query.ts';
 import { Refusal, refusals } from './refusals.ts';
 import type { Protocol } from './refusals.ts';
-import { readClaim } from './sigv4.ts';
-import type { Claim, WireRequest } from './sigv4.ts';
+import { checkScope, readClaim } from './sigv4.ts';
+import type { Claim, Place, WireRequest } from './sigv4.ts';
 
 /** A service that speaks AWS JSON 1.1. It writes the trail of the requests it is given. */
 export interface JsonService {
@@ -85,6 +85,7 @@ export class Endpoint {
   readonly #byTarget = new Map<string, JsonService>();
   readonly #regions: ReadonlySet<string>;
   readonly #wallClock: () => number;
+  readonly #places = new Map<string, Place>();
 
   constructor(options: EndpointOptions) {
     this.#options = options;
@@ -101,7 +102,10 @@ export class Endpoint {
     try {
       const target = exchange.headers['x-amz-target'];
       if (typeof target !== 'string') return await this.#query(exchange, known);
-      const answer = await this.#json(exchange, known, target);
+      const { service, names } = this.#named(target, known);
+      const caller = this.#authenticate(exchange, known) ?? (await this.#identify(exchange, known));
+      if (service === undefined || names === undefined) throw refusals.noOperation();
+      const answer = await this.#ask(service, names, caller, exchange, known);
       if (answer.ok) return { status: 200, type: json11.contentType, body: json11.renderJson(this.#options.core, answer.body) };
       outcome = answer.error.code;
       return this.#error(exchange, known, answer.error);
@@ -132,24 +136,28 @@ export class Endpoint {
     return { status: error.status, type: json11.contentType, body: json11.renderError(error) };
   }
 
-  async #json(exchange: Exchange, known: Known, target: string): Promise<ServiceAnswer> {
+  /** Only a name from a table is counted or written down. */
+  #named(target: string, known: Known): { readonly service: JsonService | undefined; readonly names: readonly string[] | undefined } {
     const dot = target.lastIndexOf('.');
     const service = this.#byTarget.get(target.slice(0, dot));
+    if (service === undefined) return { service, names: undefined };
+    known.source = service.source;
+    known.scope = service.scope;
     const operation = target.slice(dot + 1);
-    if (service !== undefined) ({ source: known.source, scope: known.scope } = service);
-    const names = service?.blobsOf(operation);
-    // Only a name from a table is counted or written down.
+    const names = service.blobsOf(operation);
     if (names !== undefined) known.operation = operation;
-    const { caller, region } = await this.#authenticate(exchange, known);
-    if (service === undefined || names === undefined) throw refusals.noOperation();
-    const { input, blobs, release } = json11.readJson(this.#options.core, exchange.body, names);
+    return { service, names };
+  }
+
+  async #ask(service: JsonService, names: readonly string[], caller: Caller, exchange: Exchange, known: Known): Promise<ServiceAnswer> {
+    const parsed = json11.readJson(this.#options.core, exchange.body, names);
     try {
       return await service.handle({
-        operation, caller, region, requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange),
-        secureTransport: exchange.secure, input, blobs,
+        operation: known.operation, caller, region: known.claim?.region ?? '', requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange),
+        secureTransport: exchange.secure, input: parsed.input, blobs: parsed.blobs,
       });
     } finally {
-      release();
+      parsed.release();
     }
   }
 
@@ -157,7 +165,7 @@ export class Endpoint {
     const form = formOf(exchange);
     const action = form?.get('Action');
     if (form === undefined || action === undefined) {
-      await this.#authenticate(exchange, known);
+      if (this.#authenticate(exchange, known) === undefined) await this.#identify(exchange, known);
       throw refusals.noOperation();
     }
     known.protocol = 'query';
@@ -165,9 +173,9 @@ export class Endpoint {
     ({ source: known.source, scope: known.scope, namespace: known.namespace } = service);
     const run = service.actions.get(action);
     if (run !== undefined) known.operation = action;
-    const { caller, region } = await this.#authenticate(exchange, known);
+    const caller = this.#authenticate(exchange, known) ?? (await this.#identify(exchange, known));
     if (run === undefined) throw refusals.noAction(action.slice(0, 128), service.version);
-    const did = await run.run({ caller, form, region, requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange) });
+    const did = await run.run({ caller, form, region: known.claim?.region ?? '', requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange) });
     await this.#record(exchange, known, run.readOnly, did, undefined);
     return { status: 200, type: query.contentType, body: query.renderResult(service, action, did.result, exchange.requestId) };
   }
@@ -183,13 +191,31 @@ export class Endpoint {
     return found;
   }
 
-  async #authenticate(exchange: Exchange, known: Known): Promise<{ readonly caller: Caller; readonly region: string }> {
+  /** Who asks, where the access key is at hand; undefined says "identify". */
+  #authenticate(exchange: Exchange, known: Known): Caller | undefined {
     const claim = readClaim(exchange);
     known.claim = claim;
-    const place = { service: known.scope, regions: this.#regions, skewMs: this.#options.skewMs?.[known.scope] ?? defaultSkewMs };
-    const caller = await this.#options.credentials.authenticate(exchange, exchange.body, claim, place, this.#wallClock());
-    known.caller = caller;
-    return { caller, region: claim.region };
+    checkScope(claim, this.#place(known.scope), this.#wallClock());
+    const credential = this.#options.credentials.known(claim);
+    if (credential !== undefined) known.caller = this.#options.credentials.verify(credential, exchange, exchange.body, claim);
+    return known.caller;
+  }
+
+  async #identify(exchange: Exchange, known: Known): Promise<Caller> {
+    const { credentials } = this.#options;
+    if (known.claim === undefined) throw refusals.missing();
+    const credential = await credentials.find(known.claim);
+    known.caller = credentials.verify(credential, exchange, exchange.body, known.claim);
+    return known.caller;
+  }
+
+  #place(service: string): Place {
+    let place = this.#places.get(service);
+    if (place === undefined) {
+      place = { service, regions: this.#regions, skewMs: this.#options.skewMs?.[service] ?? defaultSkewMs };
+      this.#places.set(service, place);
+    }
+    return place;
   }
 
   /** Turns a failure into the error that leaves, and writes it down. */

@@ -11,6 +11,7 @@ import type { Endpoint, Reply } from './endpoint.ts';
 import type { Health } from './health.ts';
 import * as json11 from './json11.ts';
 import type { Metrics } from './metrics.ts';
+import { randomUuid } from '../store/uuid.ts';
 import { Refusal, refusals } from './refusals.ts';
 
 export interface HttpOptions {
@@ -87,7 +88,7 @@ export class HttpDoor {
   }
 
   #take(request: IncomingMessage, response: ServerResponse): void {
-    const requestId = globalThis.crypto.randomUUID();
+    const requestId = randomUuid();
     const { method = '', url = '' } = request;
     if (method === 'POST' && url === '/') return this.#receive(request, response, requestId);
     const mount = this.#options.mounts?.find(({ prefix }) => url.startsWith(prefix));
@@ -189,7 +190,7 @@ function refuseSocket(error: NodeJS.ErrnoException, socket: Socket): void {
   const status = statusOf[error.code ?? ''] ?? 400;
   const body = json11.renderError(new Refusal('malformed', 'The request is not valid HTTP.').in('json'));
   socket.end([
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, `x-amzn-RequestId: ${globalThis.crypto.randomUUID()}`, `Content-Type: ${json11.contentType}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, `x-amzn-RequestId: ${randomUuid()}`, `Content-Type: ${json11.contentType}`,
     `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', body,
   ].join('\r\n'));
 }

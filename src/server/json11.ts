@@ -4,40 +4,49 @@
  * into the one buffer that leaves.
  */
 import { HsmError } from '../hsm/core.ts';
-import type { Core, Payload } from '../hsm/core.ts';
+import type { Core, CutJson, Payload } from '../hsm/core.ts';
 import type { Answer, AnswerValue, AwsError } from '../kms/operation.ts';
 import { refusals } from './refusals.ts';
 
 export const contentType = 'application/x-amz-json-1.1';
 
-export interface Parsed {
-  /** Blob members are indexes into `blobs`. */
-  readonly input: unknown;
-  readonly blobs: readonly Buffer[];
+/** A request's members, and what holds their bytes. */
+export class Parsed {
+  readonly #room: Payload | undefined;
+
+  /** Blob members of `input` are indexes into `blobs`. */
+  constructor(readonly input: unknown, readonly blobs: readonly Buffer[], room: Payload | undefined) {
+    this.#room = room;
+  }
+
   /** Wipes the blobs. */
-  release(): void;
+  release(): void {
+    this.#room?.release();
+  }
 }
 
 const noBlobs: readonly Buffer[] = [];
-const nothing = (): void => undefined;
 
 /** Throws a Refusal for what is not one JSON object. `names`: paths of the members that are base64. */
 export function readJson(core: Core, body: Buffer, names: readonly string[]): Parsed {
-  if (body.length === 0) return { input: {}, blobs: noBlobs, release: nothing };
-  let cut;
+  if (body.length === 0) return new Parsed({}, noBlobs, undefined);
+  const { json, blobs: room, spans } = cut(core, body, names);
   try {
-    cut = core.cutJson(body, names);
+    const blobs: Buffer[] = [];
+    for (const { offset, length } of spans) blobs.push(room.bytes.subarray(offset, offset + length));
+    return new Parsed(JSON.parse(json.toString('utf8')), blobs, room);
+  } catch (error) {
+    room.release();
+    throw error instanceof SyntaxError ? refusals.malformed('The body is not valid JSON.') : error;
+  }
+}
+
+function cut(core: Core, body: Buffer, names: readonly string[]): CutJson {
+  try {
+    return core.cutJson(body, names);
   } catch (error) {
     if (error instanceof HsmError && (error.code === 'HSM_E_FORMAT' || error.code === 'HSM_E_DATA')) throw refusals.malformed(error.message);
     throw error;
-  }
-  try {
-    const blobs = cut.spans.length === 0 ? noBlobs : cut.spans.map(({ offset, length }) => cut.blobs.bytes.subarray(offset, offset + length));
-    const input: unknown = JSON.parse(cut.json.toString('utf8'));
-    return { input, blobs, release: () => { cut.blobs.release(); } };
-  } catch (error) {
-    cut.blobs.release();
-    throw error instanceof SyntaxError ? refusals.malformed('The body is not valid JSON.') : error;
   }
 }
 

@@ -16,12 +16,9 @@ export const migrations: readonly string[] = [
   `CREATE TABLE audit_head (
      shard TEXT NOT NULL PRIMARY KEY, seq BIGINT NOT NULL, hash BLOB NOT NULL, mac BLOB NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE audit_scope (scope INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)`,
-  `CREATE TABLE audit_index (
-     scope BIGINT NOT NULL, time_ms BIGINT NOT NULL, shard TEXT NOT NULL, seq BIGINT NOT NULL,
-     PRIMARY KEY (scope, time_ms, shard, seq)) WITHOUT ROWID`,
-  `CREATE TABLE audit_event (
-     event_id TEXT NOT NULL, account TEXT NOT NULL, shard TEXT NOT NULL, seq BIGINT NOT NULL,
-     PRIMARY KEY (event_id, account)) WITHOUT ROWID`,
+  `CREATE TABLE audit_posting (
+     scope BIGINT NOT NULL, shard TEXT NOT NULL, first_seq BIGINT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, entries BLOB NOT NULL,
+     PRIMARY KEY (scope, shard, first_seq)) WITHOUT ROWID`,
   `CREATE TABLE audit_mark (shard TEXT NOT NULL PRIMARY KEY, seq BIGINT NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE fact (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
 ];

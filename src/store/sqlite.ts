@@ -13,6 +13,7 @@ import type { IndexKey, StoredRecord } from './records.ts';
 import { indexes, StoreError } from './store.ts';
 import type { AuditHead, ChainPage, AuditRow, EventQuery, NewAuditRow, NewRow, Page, Query, Row, Store, Table, Tx } from './store.ts';
 import { TrailReader } from './trail.ts';
+import { randomUuid } from './uuid.ts';
 import type { Condition, DeleteRecord, PutRecord, WireWrite } from './wire.ts';
 
 /** What the store needs of the core. */
@@ -74,7 +75,7 @@ export class SqliteStore implements Store {
        WHERE i.name = ? AND i.equals = ? AND (i.ord, i.id) > (?, ?) ORDER BY i.ord, i.id LIMIT ?`);
     this.#head = db.prepare<[string], AuditHead>('SELECT shard, seq, hash, mac FROM audit_head WHERE shard = ?');
     this.#trail = new TrailReader(db);
-    const shard = this.#trail.shards()[0] ?? `shard-${globalThis.crypto.randomUUID().slice(0, 8)}`;
+    const shard = this.#trail.shards()[0] ?? `shard-${randomUuid().slice(0, 8)}`;
     this.#writer = writer;
     writer.follow(new Chain(options.core, shard, this.#head.get(shard)));
   }

@@ -4,8 +4,11 @@
  * completed before a look-up is answered. It holds nothing that the trail does not.
  */
 import type Database from 'better-sqlite3';
+import { fullChunk, packEntries, readEntries } from './posting.ts';
+import type { Entry } from './posting.ts';
 import { readSegment } from './segment.ts';
 import type { AuditRow, ChainPage, EventQuery } from './store.ts';
+import { timeOfUuid } from './uuid.ts';
 
 /** Attributes by which events are looked up, beside time and id; the names are CloudTrail's. */
 type Attribute = NonNullable<EventQuery['attribute']>['key'];
@@ -34,26 +37,22 @@ export function scopeName(account: string, region: string, key: Attribute | '', 
   return JSON.stringify([account, region, key, value]);
 }
 
-function scopesOf(event: Indexed): string[] {
+function scopesOf(event: Indexed): Set<string> {
   const account = event.recipientAccountId ?? '';
   const region = event.awsRegion ?? '';
-  const scopes = [scopeName(account, region, '', '')];
+  const scopes = new Set([scopeName(account, region, '', '')]);
   const add = (key: Attribute, value: string | undefined): void => {
-    if (value !== undefined) scopes.push(scopeName(account, region, key, value));
+    if (value !== undefined) scopes.add(scopeName(account, region, key, value));
   };
   add('EventName', event.eventName);
   add('EventSource', event.eventSource);
   add('ReadOnly', event.readOnly === undefined ? undefined : String(event.readOnly));
   add('Username', usernameOf(event.userIdentity));
   add('AccessKeyId', event.userIdentity?.accessKeyId);
-  const names = new Set<string>();
-  const types = new Set<string>();
   for (const resource of event.resources ?? []) {
-    if (resource.ARN !== undefined) names.add(resource.ARN);
-    if (resource.type !== undefined) types.add(resource.type);
+    add('ResourceName', resource.ARN);
+    add('ResourceType', resource.type);
   }
-  for (const name of names) add('ResourceName', name);
-  for (const type of types) add('ResourceType', type);
   return scopes;
 }
 
@@ -64,21 +63,21 @@ export class TrailIndex {
   readonly #segments;
   readonly #scope;
   readonly #newScope;
-  readonly #enter;
-  readonly #event;
+  readonly #last;
+  readonly #put;
   readonly #mark;
-  readonly #scopes = new Map<string, number | bigint>();
 
   constructor(db: Database.Database) {
     this.#db = db;
     this.#behind = db.prepare<[], { shard: string; seq: number }>(
       'SELECT h.shard AS shard, coalesce(m.seq, 0) AS seq FROM audit_head h LEFT JOIN audit_mark m ON m.shard = h.shard WHERE h.seq > coalesce(m.seq, 0) ORDER BY h.shard LIMIT 1');
     this.#segments = db.prepare<[string, number], { first_seq: number; count: number; links: Buffer }>(
-      'SELECT first_seq, count, links FROM audit_segment WHERE shard = ? AND first_seq > ? ORDER BY first_seq LIMIT 200');
+      'SELECT first_seq, count, links FROM audit_segment WHERE shard = ? AND first_seq > ? ORDER BY first_seq LIMIT 500');
     this.#scope = db.prepare<[string], { scope: number }>('SELECT scope FROM audit_scope WHERE name = ?');
     this.#newScope = db.prepare<[string]>('INSERT INTO audit_scope (name) VALUES (?)');
-    this.#enter = db.prepare('INSERT OR IGNORE INTO audit_index (scope, time_ms, shard, seq) VALUES (?, ?, ?, ?)');
-    this.#event = db.prepare('INSERT OR IGNORE INTO audit_event (event_id, account, shard, seq) VALUES (?, ?, ?, ?)');
+    this.#last = db.prepare<[number | bigint, string], { first_seq: number; entries: Buffer }>(
+      'SELECT first_seq, entries FROM audit_posting WHERE scope = ? AND shard = ? ORDER BY first_seq DESC LIMIT 1');
+    this.#put = db.prepare('INSERT OR REPLACE INTO audit_posting (scope, shard, first_seq, first_ms, last_ms, entries) VALUES (?, ?, ?, ?, ?, ?)');
     this.#mark = db.prepare('INSERT INTO audit_mark (shard, seq) VALUES (?, ?) ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq');
   }
 
@@ -86,44 +85,46 @@ export class TrailIndex {
   step(events: number): boolean {
     const behind = this.#behind.get();
     if (behind === undefined) return false;
-    try {
-      return this.#db.transaction(() => this.#stepShard(behind.shard, behind.seq, events))();
-    } catch (error) {
-      // The ids in this map may have been rolled back.
-      this.#scopes.clear();
-      throw error;
-    }
+    return this.#db.transaction(() => this.#stepShard(behind.shard, behind.seq, events))();
   }
 
   #stepShard(shard: string, seq: number, events: number): boolean {
+    const fresh = new Map<string, Entry[]>();
     let done = 0;
     let last = seq;
-    for (const segment of this.#segments.all(shard, seq)) {
-      for (const row of readSegment(shard, segment.links)) this.#enterEvent(row);
+    for (const segment of this.#segments.iterate(shard, seq)) {
+      for (const row of readSegment(shard, segment.links)) gather(fresh, row);
       last = segment.first_seq + segment.count - 1;
       done += segment.count;
       if (done >= events) break;
     }
     // A chain that was cut has nothing where its head says there is something: verify names it.
     if (done === 0) return false;
+    for (const [name, entries] of fresh) this.#append(name, shard, entries);
     this.#mark.run(shard, last);
     return true;
   }
 
-  #enterEvent(row: AuditRow): void {
-    const event = eventOf(row.body);
-    if (event === undefined) return;
-    for (const scope of scopesOf(event)) this.#enter.run(this.#scopeId(scope), row.timeMs, row.shard, row.seq);
-    if (event.eventID !== undefined) this.#event.run(event.eventID, event.recipientAccountId ?? '', row.shard, row.seq);
+  #append(name: string, shard: string, fresh: readonly Entry[]): void {
+    const scope = this.#scope.get(name)?.scope ?? this.#newScope.run(name).lastInsertRowid;
+    const last = this.#last.get(scope, shard);
+    const known = last === undefined ? [] : readEntries(last.entries);
+    const entries = known.length < fullChunk ? [...known, ...fresh] : fresh;
+    for (let at = 0; at < entries.length; at += fullChunk) {
+      const chunk = entries.slice(at, at + fullChunk);
+      const times = chunk.map((entry) => entry.timeMs);
+      this.#put.run(scope, shard, chunk[0]?.seq, Math.min(...times), Math.max(...times), packEntries(chunk));
+    }
   }
+}
 
-  #scopeId(name: string): number | bigint {
-    const known = this.#scopes.get(name);
-    if (known !== undefined) return known;
-    const id = this.#scope.get(name)?.scope ?? this.#newScope.run(name).lastInsertRowid;
-    if (this.#scopes.size > 20_000) this.#scopes.clear();
-    this.#scopes.set(name, id);
-    return id;
+function gather(fresh: Map<string, Entry[]>, row: AuditRow): void {
+  const event = eventOf(row.body);
+  if (event === undefined) return;
+  for (const scope of scopesOf(event)) {
+    const entries = fresh.get(scope);
+    if (entries === undefined) fresh.set(scope, [row]);
+    else entries.push(row);
   }
 }
 
@@ -137,17 +138,15 @@ function eventOf(body: string): Indexed | undefined {
   }
 }
 
-interface Place {
-  readonly time_ms: number;
-  readonly shard: string;
-  readonly seq: number;
-}
+/** Where a look-up goes on in each chain: below this number. */
+type Places = Readonly<Record<string, number>>;
+
+const beyond = 2 ** 47;
 
 /** The reader's side: newest first, a page at a time, each page as quick as the first. */
 export class TrailReader {
   readonly #scope;
-  readonly #page;
-  readonly #event;
+  readonly #chunks;
   readonly #segment;
   readonly #segmentAt;
   readonly #chain;
@@ -155,10 +154,8 @@ export class TrailReader {
 
   constructor(db: Database.Database) {
     this.#scope = db.prepare<[string], { scope: number }>('SELECT scope FROM audit_scope WHERE name = ?');
-    this.#page = db.prepare<[number, number, number, string, number, number], Place>(
-      `SELECT time_ms, shard, seq FROM audit_index WHERE scope = ? AND time_ms >= ? AND (time_ms, shard, seq) < (?, ?, ?)
-       ORDER BY time_ms DESC, shard DESC, seq DESC LIMIT ?`);
-    this.#event = db.prepare<[string, string], { shard: string; seq: number }>('SELECT shard, seq FROM audit_event WHERE event_id = ? AND account = ?');
+    this.#chunks = db.prepare<[number, string, number, number, number], { entries: Buffer }>(
+      'SELECT entries FROM audit_posting WHERE scope = ? AND shard = ? AND first_seq < ? AND last_ms >= ? AND first_ms <= ? ORDER BY first_seq DESC');
     this.#segment = db.prepare<[string, number], { links: Buffer }>('SELECT links FROM audit_segment WHERE shard = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1');
     this.#segmentAt = db.prepare<[string, number], { first_seq: number }>('SELECT first_seq FROM audit_segment WHERE shard = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1');
     this.#chain = db.prepare<[string, number, number], { first_seq: number; links: Buffer }>(
@@ -175,12 +172,18 @@ export class TrailReader {
     const scope = this.#scope.get(scopeName(query.account, query.region, query.attribute?.key ?? '', query.attribute?.value ?? ''))?.scope;
     if (scope === undefined) return { rows: [] };
     const limit = Math.max(1, Math.min(query.limit, 1000));
-    const [time, shard, seq] = placeFrom(query.after) ?? [(query.toMs ?? Number.MAX_SAFE_INTEGER - 1) + 1, '', 0];
-    const places = this.#page.all(scope, query.fromMs ?? 0, time, shard, seq, limit + 1);
-    const shown = places.slice(0, limit);
-    const rows = shown.map((place) => this.#link(place.shard, place.seq)).filter((row) => row !== undefined);
-    const last = shown[shown.length - 1];
-    return places.length > limit && last !== undefined ? { rows, next: placeText(last) } : { rows };
+    const places = placesFrom(query.after);
+    const found: { readonly shard: string; readonly entry: Entry }[] = [];
+    for (const shard of this.shards()) {
+      for (const entry of this.#entries(scope, shard, places[shard] ?? beyond, query, limit + 1)) found.push({ shard, entry });
+    }
+    found.sort((a, b) => b.entry.timeMs - a.entry.timeMs || (a.shard < b.shard ? 1 : a.shard > b.shard ? -1 : b.entry.seq - a.entry.seq));
+    const shown = found.slice(0, limit);
+    const rows = shown.map(({ shard, entry }) => this.#link(shard, entry.seq)).filter((row) => row !== undefined);
+    if (found.length <= limit) return { rows };
+    const next: Record<string, number> = { ...places };
+    for (const { shard, entry } of shown) next[shard] = Math.min(next[shard] ?? beyond, entry.seq);
+    return { rows, next: placesText(next) };
   }
 
   /** Goes by the segments' own numbers, so that no altered link leads the reader astray. */
@@ -198,11 +201,34 @@ export class TrailReader {
     }
   }
 
+  /** Newest first in chain order; a clock that was set back moves nothing. */
+  #entries(scope: number, shard: string, below: number, query: EventQuery, limit: number): Entry[] {
+    const { fromMs = 0, toMs = Number.MAX_SAFE_INTEGER } = query;
+    const found: Entry[] = [];
+    for (const { entries } of this.#chunks.iterate(scope, shard, below, fromMs, toMs)) {
+      for (const entry of readEntries(entries).reverse()) {
+        if (entry.seq >= below || entry.timeMs < fromMs || entry.timeMs > toMs) continue;
+        found.push(entry);
+        if (found.length === limit) return found;
+      }
+    }
+    return found;
+  }
+
+  /** An event's id begins with its time. */
   #byId(query: EventQuery, id: string): AuditRow[] {
-    const place = this.#event.get(id, query.account);
-    const row = place === undefined ? undefined : this.#link(place.shard, place.seq);
-    if (row === undefined || row.timeMs < (query.fromMs ?? 0) || row.timeMs > (query.toMs ?? Number.MAX_SAFE_INTEGER)) return [];
-    return eventOf(row.body)?.awsRegion === query.region ? [row] : [];
+    const timeMs = timeOfUuid(id);
+    if (timeMs === undefined || timeMs < (query.fromMs ?? 0) || timeMs > (query.toMs ?? Number.MAX_SAFE_INTEGER)) return [];
+    const scope = this.#scope.get(scopeName(query.account, query.region, '', ''))?.scope;
+    if (scope === undefined) return [];
+    const moment: EventQuery = { account: query.account, region: query.region, fromMs: timeMs, toMs: timeMs, limit: 1 };
+    for (const shard of this.shards()) {
+      for (const { seq } of this.#entries(scope, shard, beyond, moment, Number.MAX_SAFE_INTEGER)) {
+        const row = this.#link(shard, seq);
+        if (row !== undefined && eventOf(row.body)?.eventID === id) return [row];
+      }
+    }
+    return [];
   }
 
   #link(shard: string, seq: number): AuditRow | undefined {
@@ -213,18 +239,17 @@ export class TrailReader {
   }
 }
 
-function placeText(place: Place): string {
-  return Buffer.from(JSON.stringify([place.time_ms, place.shard, place.seq]), 'utf8').toString('base64url');
+function placesText(places: Places): string {
+  return Buffer.from(JSON.stringify(places), 'utf8').toString('base64url');
 }
 
-function placeFrom(text: string | undefined): readonly [number, string, number] | undefined {
-  if (text === undefined) return undefined;
+function placesFrom(text: string | undefined): Places {
+  if (text === undefined) return {};
   try {
     const parsed: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
-    if (!Array.isArray(parsed)) return undefined;
-    const [time, shard, seq] = parsed as unknown[];
-    return Number.isSafeInteger(time) && typeof shard === 'string' && Number.isSafeInteger(seq) ? [time as number, shard, seq as number] : undefined;
+    if (typeof parsed === 'object' && parsed !== null && Object.values(parsed).every((seq) => Number.isSafeInteger(seq))) return parsed as Places;
   } catch {
-    return undefined;
+    // not a place that a page gave
   }
+  return {};
 }

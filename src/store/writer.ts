@@ -13,9 +13,10 @@ import type { FromWriter, Outcome, ToWriter, WireSegment, WireHead, WireTx, Wire
 
 /** After this long without a batch the trail's look-up index catches up, a step at a time. */
 const idleMs = 300;
-/** An index older than this catches up between batches, however busy the writer is. */
-const staleMs = 30_000;
-const stepEvents = 500;
+/** Busy or not, an index this old catches up a step now and then. */
+const staleMs = 60_000;
+const stepMs = 250;
+const stepEvents = 2_000;
 
 class Writer {
   readonly #db: Database.Database;
@@ -28,8 +29,14 @@ class Writer {
   readonly #leave;
   readonly #segment;
   readonly #head;
+  readonly #begin;
+  readonly #commit;
+  readonly #save;
+  readonly #release;
   #idle: NodeJS.Timeout | undefined;
-  #indexedAt = Date.now();
+  /** When the index was last complete, and when it last made a step. */
+  #completeAt = Date.now();
+  #steppedAt = 0;
 
   constructor(options: WriterOptions) {
     this.#db = new Database(options.path, { timeout: 5_000 });
@@ -47,6 +54,10 @@ class Writer {
     this.#leave = db.prepare('DELETE FROM record_index WHERE name = ? AND equals = ? AND ord = ? AND id = ?');
     this.#segment = db.prepare('INSERT INTO audit_segment (shard, first_seq, count, links) VALUES (?, ?, ?, ?)');
     this.#head = db.prepare('INSERT INTO audit_head (shard, seq, hash, mac) VALUES (?, ?, ?, ?) ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, mac = excluded.mac');
+    this.#begin = db.prepare('BEGIN IMMEDIATE');
+    this.#commit = db.prepare('COMMIT');
+    this.#save = db.prepare('SAVEPOINT tx');
+    this.#release = db.prepare('RELEASE tx');
     this.#trail = new TrailIndex(db);
     reindex(db);
   }
@@ -54,7 +65,7 @@ class Writer {
   commit(txs: readonly WireTx[], segments: readonly WireSegment[], head: WireHead | undefined): FromWriter {
     let outcomes: Outcome[];
     try {
-      this.#db.exec('BEGIN IMMEDIATE');
+      this.#begin.run();
       outcomes = txs.map((tx) => this.#apply(tx));
       for (const segment of segments) this.#segment.run(segment.shard, segment.first, segment.count, segment.links);
       if (head !== undefined) this.#head.run(head.shard, head.seq, head.hash, head.mac);
@@ -63,7 +74,7 @@ class Writer {
       return { kind: 'committed', outcomes: [], failure: outcomeOf(error), broken: false };
     }
     try {
-      this.#db.exec('COMMIT');
+      this.#commit.run();
     } catch (error) {
       this.#rollBack();
       const failure = outcomeOf(error);
@@ -76,8 +87,8 @@ class Writer {
 
   /** Brings the whole trail into its look-up index. */
   index(): void {
-    while (this.#trail.step(stepEvents * 4)) { /* until nothing is left */ }
-    this.#indexedAt = Date.now();
+    while (this.#trail.step(stepEvents)) { /* until nothing is left */ }
+    this.#completeAt = Date.now();
   }
 
   close(): void {
@@ -92,7 +103,7 @@ class Writer {
       if ((now?.version ?? 0) !== version || (now !== undefined && now.created_ms !== createdMs)) return { code: 'Conflict', message: `${table} ${id} has changed` };
     }
     if (tx.writes.length === 0) return undefined;
-    this.#db.exec('SAVEPOINT tx');
+    this.#save.run();
     for (const write of tx.writes) {
       const outcome = this.#write(write);
       if (outcome !== undefined) {
@@ -100,7 +111,7 @@ class Writer {
         return outcome;
       }
     }
-    this.#db.exec('RELEASE tx');
+    this.#release.run();
     return undefined;
   }
 
@@ -126,23 +137,26 @@ class Writer {
   }
 
   #rest(): void {
-    if (Date.now() - this.#indexedAt > staleMs) this.#step();
+    const now = Date.now();
+    if (now - this.#completeAt > staleMs && now - this.#steppedAt > stepMs) this.#step(now);
     if (this.#idle === undefined) this.#idle = setTimeout(() => { this.#catchUp(); }, idleMs).unref();
     else this.#idle.refresh();
   }
 
   #catchUp(): void {
-    if (this.#step()) this.#idle?.refresh();
-    else this.#indexedAt = Date.now();
+    if (this.#step(Date.now())) this.#idle?.refresh();
   }
 
   /** The index can be made again from the trail at any time: a failure here loses nothing and stops nobody. */
-  #step(): boolean {
+  #step(now: number): boolean {
+    this.#steppedAt = now;
     try {
-      return this.#trail.step(stepEvents);
+      if (this.#trail.step(stepEvents)) return true;
+      this.#completeAt = now;
     } catch {
-      return false;
+      // said when somebody looks events up
     }
+    return false;
   }
 }
 
