@@ -323,6 +323,40 @@ HSM_MUST_USE hsm_status hsm_envelope_peek(hsm_in blob, hsm_envelope_name *name);
 HSM_MUST_USE hsm_status hsm_data_key(hsm_session session, hsm_key key, hsm_in pairs, size_t len, hsm_out *plain, hsm_out *blob);
 HSM_MUST_USE hsm_status hsm_data_key_pair(hsm_session session, hsm_key key, hsm_in pairs, hsm_spec spec, hsm_out *spki, hsm_out *plain, hsm_out *blob);
 
+/* ---- KMS: plaintext for an attested recipient only -------------------------- */
+
+/* What would leave as plaintext leaves as CMS EnvelopedData instead (DER, RFC
+ * 5652; RSAES-OAEP with SHA-256, AES-256-CBC) for `recipient`, the RSA public
+ * key (SPKI) of an attestation document that the caller has checked. Served
+ * by strict partitions too. Statuses as of the calls without a recipient, and
+ * HSM_E_KEY_VALUE, HSM_E_KEY_TYPE, HSM_E_KEY_SIZE for the recipient's key. */
+HSM_MUST_USE hsm_status hsm_recipient_open(hsm_session session, hsm_key key, hsm_in pairs, hsm_in blob, hsm_in recipient, hsm_out *cms);
+HSM_MUST_USE hsm_status hsm_recipient_data_key(hsm_session session, hsm_key key, hsm_in pairs, size_t len, hsm_in recipient, hsm_out *cms, hsm_out *blob);
+HSM_MUST_USE hsm_status hsm_recipient_data_key_pair(hsm_session session, hsm_key key, hsm_in pairs, hsm_spec spec, hsm_in recipient, hsm_out *spki, hsm_out *cms, hsm_out *blob);
+HSM_MUST_USE hsm_status hsm_recipient_random(hsm_session session, size_t len, hsm_in recipient, hsm_out *cms);
+HSM_MUST_USE hsm_status hsm_recipient_agree(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *params, hsm_in recipient, hsm_out *cms);
+
+/* ---- KMS: key material from outside ------------------------------------------- */
+
+typedef enum { HSM_IMPORT_OAEP_SHA1, HSM_IMPORT_OAEP_SHA256, HSM_IMPORT_AES_KEY_WRAP_SHA1, HSM_IMPORT_AES_KEY_WRAP_SHA256 } hsm_import_wrap;
+#define HSM_IMPORT_FINGERPRINT 32
+
+/* A wrapping key pair for one key of a partition (RSA, 2048, 3072 or 4096
+ * bits; slow). Its private half leaves only inside `token`, sealed, bound to
+ * the partition's account, object_id, the way of wrapping and expires_ms. */
+HSM_MUST_USE hsm_status hsm_import_begin(hsm_session service, hsm_part part, hsm_in object_id, hsm_import_wrap wrap, uint32_t bits,
+	uint64_t expires_ms, hsm_out *spki, hsm_out *token);
+/* Unwrap and take in (slow). Symmetric material is raw and exactly as long as
+ * spec says, private keys are PKCS#8. fingerprint: a keyed MAC over the
+ * object id and the key itself, the same each time the same key comes in for
+ * the same object_id, and telling nothing else: to refuse other material, and
+ * to name this.
+ * HSM_E_FORMAT, HSM_E_INTEGRITY: no token of this key; HSM_E_EXPIRED: its time
+ * is over; HSM_E_CIPHERTEXT, HSM_E_CIPHERTEXT_LEN: does not unwrap;
+ * HSM_E_KEY_SIZE, HSM_E_KEY_VALUE, HSM_E_CURVE: no key of this spec. */
+HSM_MUST_USE hsm_status hsm_import_finish(hsm_session service, hsm_part part, hsm_in object_id, hsm_in token, hsm_in wrapped, uint64_t now_ms,
+	hsm_spec spec, const hsm_attr *attrs, size_t n, uint8_t fingerprint[HSM_IMPORT_FINGERPRINT], hsm_key *key);
+
 /* ---- records: whoever edits the store can withhold, not forge ------------- */
 
 #define HSM_RECORD_MAC 32

@@ -7,7 +7,7 @@ import { loadCore, type NativeCore } from '../../src/hsm/native.ts';
 import { packContext } from '../../src/hsm/context.ts';
 import type { SigV4Request } from '../../src/hsm/core.ts';
 import {
-  Reader, block16, canonicalContext, closeEnvelope, closeSealed, derive, examples, openAccount, openCredential, openEnvelope, openRoot,
+  Reader, block16, canonicalContext, closeEnvelope, closeSealed, derive, examples, fingerprint, openAccount, openCredential, openEnvelope, openRoot,
   openSealed, packNames, readKeyFile, recordMac, slotKeyOfPassphrase, writeAccount, writeCredential, writeKeyFile, writeRoot, type Names,
 } from './reader.ts';
 
@@ -71,6 +71,13 @@ describe('the worked examples, by a reader written from the pages', () => {
     expect(hex(closeEnvelope(envelope('key'), names, context, envelope('plain'), envelope('nonce')))).toBe(hex(envelope('blob')));
     expect(hex(openEnvelope(envelope('key'), names, context, envelope('blob')))).toBe(hex(envelope('plain')));
     expect(() => openEnvelope(envelope('key'), names, { tenant: 'b' }, envelope('blob'))).toThrow();
+  });
+
+  test('import.md', () => {
+    const example = of(examples('import'));
+    const account = openAccount(openRoot(root('header'), () => readKeyFile(root('keyfile')).slotKey), root('account').toString(), root('account_sealed'));
+    const spec = { type: 0x80000001, param: 256 };
+    expect(hex(fingerprint(account, example('object_id').toString(), spec, example('material')))).toBe(hex(example('fingerprint')));
   });
 
   test('record.md', () => {

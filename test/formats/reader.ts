@@ -191,6 +191,21 @@ export function recordMac(root: Root, table: string, key: string, version: bigin
   return createHmac('sha256', derive(root.key, 'record', root.id, 32)).update(bytes).digest();
 }
 
+// ---- import.md ----
+
+const importContext = (account: string, objectId: string): Buffer =>
+  Buffer.concat([u8(1), block16(Buffer.from(account)), block16(Buffer.from(objectId))]);
+
+export function openImportToken(a: Account, objectId: string, token: Buffer): { readonly expires: bigint; readonly way: number; readonly bits: number; readonly privateKey: Buffer } {
+  const clear = new Reader(openSealed(a.key, 'import', importContext(a.account, objectId), token));
+  return { expires: clear.u64(), way: clear.u8(), bits: clear.u32(), privateKey: clear.block32() };
+}
+
+export function fingerprint(a: Account, objectId: string, spec: { readonly type: number; readonly param: number }, identity: Buffer): Buffer {
+  const bytes = Buffer.concat([block16(Buffer.from(objectId)), u32(spec.type), u32(spec.param), block32(identity)]);
+  return createHmac('sha256', derive(a.key, 'fingerprint', Buffer.alloc(0), 32)).update(bytes).digest();
+}
+
 // ---- the worked examples ----
 
 /** `name = hex` lines of every ```example block of a page; lines that begin with a blank go on. */

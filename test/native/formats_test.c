@@ -2,6 +2,7 @@
 #include "vault.h"
 
 #include "mech/hkey.h"
+#include "mech/mech.h"
 #include "module/context.h"
 #include "module/credential.h"
 #include "module/envelope.h"
@@ -183,6 +184,49 @@ envelope_md(void **state)
 	assert_memory_equal(name.material_id, "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef", 64);
 }
 
+/* ---- import.md: the material comes in, and the core's fingerprint is the page's ---- */
+
+struct wrap { hsm_in spki, material; hsm_out *out; };
+
+static hsm_status
+run_wrap(void *arg)
+{
+	const struct wrap *w = arg;
+	struct key key;
+	hsm_status st;
+
+	if ((st = key_load(&key, HSM_KEY_RSA, PART_PUBLIC, w->spki)) != HSM_OK)
+		return st;
+	st = mech_find(HSM_RSA_OAEP)->seal(&key, &(hsm_params){ .hash = HSM_SHA256, .mgf = HSM_SHA256 }, w->material, w->out);
+	key_unload(&key);
+	return st;
+}
+
+static void
+import_md(void **state)
+{
+	const char *file = at("import.key");
+	uint8_t spki[1024], token[6144], wrapped[512], print[HSM_IMPORT_FINGERPRINT];
+	hsm_out spki_out = ROOM(spki), token_out = ROOM(token), wrapped_out = ROOM(wrapped);
+	hsm_session service;
+	hsm_part part;
+	hsm_key key;
+
+	(void)state;
+	read_page("root");
+	write_file(file, example("keyfile").ptr, example("keyfile").len);
+	assert_int_equal(hsm_root_open(example("header"), HSM_UNSEAL_KEYFILE, file), HSM_OK);
+	assert_int_equal(hsm_partition_open(example("account"), example("account_sealed"), &part), HSM_OK);
+	assert_int_equal(hsm_session_service(&service), HSM_OK);
+	read_page("import");
+	assert_int_equal(hsm_import_begin(service, part, example("object_id"), HSM_IMPORT_OAEP_SHA256, 2048, 1, &spki_out, &token_out), HSM_OK);
+	assert_int_equal(gate_run(run_wrap, &(struct wrap){ { spki, spki_out.len }, example("material"), &wrapped_out }, 200000, 65536), HSM_OK);
+	assert_int_equal(hsm_import_finish(service, part, example("object_id"), (hsm_in){ token, token_out.len }, (hsm_in){ wrapped, wrapped_out.len },
+	                                   0, (hsm_spec){ HSM_KEY_KDK, 256 }, NULL, 0, print, &key), HSM_OK);
+	assert_example("fingerprint", (hsm_in){ print, sizeof print });
+	hsm_root_close();
+}
+
 int
 main(void)
 {
@@ -191,6 +235,7 @@ main(void)
 		cmocka_unit_test(root_md),
 		cmocka_unit_test(record_md),
 		cmocka_unit_test(envelope_md),
+		cmocka_unit_test(import_md),
 	};
 
 	return cmocka_run_group_tests_name("formats", tests, vault_open, vault_close);
