@@ -68,7 +68,8 @@ making_run(void *arg)
 static hsm_status
 making_do(struct making *m)
 {
-	return gate_run(making_run, m, m->row->heap + m->kind->heap, m->row->depth > MAKE_DEPTH ? m->row->depth : MAKE_DEPTH);
+	return gate_run_keep(making_run, m, m->row->heap + m->kind->heap, m->kind->heap,
+		m->row->depth > MAKE_DEPTH ? m->row->depth : MAKE_DEPTH);
 }
 
 hsm_status
@@ -224,10 +225,10 @@ create_key(uint32_t klass, uint32_t type, const hsm_attr *attrs, size_t n, struc
 	if (c.kind == NULL)
 		return HSM_E_KEY_TYPE;
 	if (c.part != PART_SECRET && whole_given(attrs, n, &der))
-		return secret_copy(material, der);
+		return gate_copy(material, der);
 	if (c.kind->compose == NULL)
 		return HSM_E_KEY_TYPE;
-	return gate_run(compose_run, &c, c.kind->heap + 16384, MAKE_DEPTH);
+	return gate_run_keep(compose_run, &c, c.kind->heap + 16384, c.kind->heap, MAKE_DEPTH);
 }
 
 static hsm_status
@@ -239,7 +240,7 @@ create_material(uint32_t klass, uint32_t *type, const hsm_attr *attrs, size_t n,
 
 	switch (klass) {
 	case HSM_CLASS_DATA:
-		return attrs_find(attrs, n, HSM_ATTR_VALUE, &value) && value.len != 0 ? secret_copy(material, value) : HSM_OK;
+		return attrs_find(attrs, n, HSM_ATTR_VALUE, &value) && value.len != 0 ? gate_copy(material, value) : HSM_OK;
 	case HSM_CLASS_CERTIFICATE:
 		if ((st = attrs_number(attrs, n, HSM_ATTR_CERTIFICATE_TYPE, &number)) != HSM_OK)
 			return st;
@@ -344,7 +345,7 @@ hsm_copy(hsm_session session, hsm_key from, const hsm_attr *attrs, size_t n, hsm
 		st = HSM_E_POLICY;
 		goto out;
 	}
-	if ((st = secret_copy(&material, secret_in(object_material(source)))) != HSM_OK)
+	if ((st = gate_copy(&material, secret_in(object_material(source)))) != HSM_OK)
 		goto out;
 	st = object_make(&(struct object_plan){ .session = s, .part = object_partition(source), .klass = f->klass,
 		.spec = f->spec, .order = &order, .from = f, .attrs = attrs, .n = n, .material = &material }, &o);

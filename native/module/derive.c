@@ -25,7 +25,7 @@ derive(void *arg)
 static hsm_status
 derive_run(struct job *j)
 {
-	return gate_run(derive, j, j->loan->mech->heap + j->want, j->loan->mech->depth);
+	return gate_run_keep(derive, j, j->loan->mech->heap + j->want + 256, j->want + 256, j->loan->mech->depth);
 }
 
 /* ---- what is to be made ---------------------------------------------------------------- */
@@ -87,17 +87,12 @@ derive_target(const hsm_attr *attrs, size_t n, const hsm_params *params, struct 
 hsm_status
 derive_cut(struct secret *made, size_t len)
 {
-	struct secret cut;
-	hsm_status st;
-
 	if (len == 0 || len == made->len)
 		return HSM_OK;
 	if (len > made->len)
 		return HSM_E_KEY_SIZE;
-	if ((st = secret_copy(&cut, (hsm_in){ made->ptr, len })) != HSM_OK)
-		return st;
-	secret_wipe(made);
-	secret_move(made, &cut);
+	bytes_wipe(made->ptr + len, made->len - len);
+	made->len = len;
 	return HSM_OK;
 }
 

@@ -134,6 +134,24 @@ gate_run(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth)
 	return gate_run_keep(call, arg, heap, 0, depth);
 }
 
+struct copying { struct secret *to; hsm_in bytes; };
+
+static hsm_status
+copy_run(void *arg)
+{
+	struct copying *c = arg;
+
+	return secret_copy(c->to, c->bytes);
+}
+
+hsm_status
+gate_copy(struct secret *to, hsm_in bytes)
+{
+	struct copying c = { to, bytes };
+
+	return gate_run_keep(copy_run, &c, bytes.len + 64, bytes.len + 64, 1024);
+}
+
 hsm_status
 gate_run_testing(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth)
 {

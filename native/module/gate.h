@@ -12,6 +12,8 @@
 HSM_MUST_USE hsm_status gate_run(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth);
 /* The same when `keep` of those bytes stay: a key is loaded. */
 HSM_MUST_USE hsm_status gate_run_keep(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t keep, size_t depth);
+/* A copy that stays. */
+HSM_MUST_USE hsm_status gate_copy(struct secret *to, hsm_in bytes);
 /* The same for the self-tests, before the module is operational. */
 HSM_MUST_USE hsm_status gate_run_testing(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth);
 

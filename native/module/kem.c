@@ -70,7 +70,7 @@ hsm_encapsulate(hsm_session session, hsm_key pub, hsm_mech mech, const hsm_param
 	*key = 0;
 	if ((st = loan_take(session, pub, MECH_ENCAP, mech, params, &loan)) != HSM_OK)
 		goto out;
-	if ((st = gate_run(encap, &job, loan.mech->heap, loan.mech->depth)) != HSM_OK || ciphertext->ptr == NULL)
+	if ((st = gate_run_keep(encap, &job, loan.mech->heap, 256, loan.mech->depth)) != HSM_OK || ciphertext->ptr == NULL)
 		goto out;
 	if ((st = shared_keep(&job, HSM_ATTR_ENCAPSULATE_TEMPLATE, attrs, n, key)) != HSM_OK)
 		bytes_wipe(ciphertext->ptr, ciphertext->len);
@@ -91,7 +91,7 @@ hsm_decapsulate(hsm_session session, hsm_key priv, hsm_mech mech, const hsm_para
 	*key = 0;
 	if ((st = loan_take(session, priv, MECH_DECAP, mech, params, &loan)) != HSM_OK)
 		goto out;
-	if ((st = gate_run(decap, &job, loan.mech->heap, loan.mech->depth)) == HSM_OK)
+	if ((st = gate_run_keep(decap, &job, loan.mech->heap, 256, loan.mech->depth)) == HSM_OK)
 		st = shared_keep(&job, HSM_ATTR_DECAPSULATE_TEMPLATE, attrs, n, key);
 out:
 	secret_wipe(&job.shared);
@@ -111,7 +111,7 @@ hsm_kem_seal(hsm_session session, hsm_key key, hsm_mech mech, hsm_out *ciphertex
 		goto out;
 	if ((st = derive_reveals(&loan)) != HSM_OK)
 		goto out;
-	if ((st = gate_run(encap, &job, loan.mech->heap, loan.mech->depth)) == HSM_OK && ciphertext->ptr != NULL)
+	if ((st = gate_run_keep(encap, &job, loan.mech->heap, 256, loan.mech->depth)) == HSM_OK && ciphertext->ptr != NULL)
 		st = derive_show(&job.shared, secret);
 out:
 	secret_wipe(&job.shared);
@@ -130,7 +130,7 @@ hsm_kem_open(hsm_session session, hsm_key key, hsm_mech mech, hsm_in ciphertext,
 		goto out;
 	if ((st = derive_reveals(&loan)) != HSM_OK)
 		goto out;
-	if ((st = gate_run(decap, &job, loan.mech->heap, loan.mech->depth)) == HSM_OK)
+	if ((st = gate_run_keep(decap, &job, loan.mech->heap, 256, loan.mech->depth)) == HSM_OK)
 		st = derive_show(&job.shared, secret);
 out:
 	secret_wipe(&job.shared);

@@ -13,7 +13,6 @@
 
 #define SEAL_HEAP 4096u                 /* what sealing takes beside the bytes */
 #define SEAL_DEPTH 16384u
-#define HEADROOM 32768u                 /* kept free for sealing what must go */
 #define CONTEXT_MAX (1u + 3u * (2u + BINDING_MAX))
 #define EVICT_MOST 16u
 
@@ -98,7 +97,7 @@ settle(struct object *o, uint32_t klass, uint32_t type, hsm_in material)
 		return HSM_OK;
 	if (kind == NULL)
 		return HSM_E_KEY_TYPE;
-	return gate_run_keep(come_key, &c, kind->heap + material.len + HEADROOM, kind->heap + material.len, kind->depth);
+	return gate_run_keep(come_key, &c, kind->heap + material.len, kind->heap + material.len, kind->depth);
 }
 
 static void
@@ -150,7 +149,7 @@ come_open(struct coming *c)
 	if (!o->own_seal)
 		st = partition_seal_key(o->part, o->sealed[0] == 0, &c->key);
 	if (st == HSM_OK)
-		st = gate_run(come_clear, c, o->sealed_len + SEAL_HEAP + HEADROOM, SEAL_DEPTH);
+		st = gate_run(come_clear, c, o->sealed_len + SEAL_HEAP, SEAL_DEPTH);
 	secret_wipe(&c->key);
 	return st;
 }
@@ -175,7 +174,7 @@ load(struct object *o)
 		st = HSM_E_FORMAT;
 		goto out;
 	}
-	if ((st = secret_copy(&material, c.material)) != HSM_OK)
+	if (c.material.len != 0 && (st = gate_copy(&material, c.material)) != HSM_OK)
 		goto out;
 	if ((st = settle(o, facts->klass, facts->spec.type, secret_in(&material))) != HSM_OK)
 		goto out;
@@ -335,7 +334,7 @@ resident_evict(size_t want)
 			continue;
 		gone++;
 		arena_describe(&info);
-		if (info.used + want + HEADROOM <= before)
+		if (info.used + want <= before)
 			break;
 	}
 	evicting = false;

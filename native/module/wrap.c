@@ -116,18 +116,16 @@ unwrap_cut(struct job *j, size_t len)
 static hsm_status
 unwrap_record(struct job *j, struct facts **record)
 {
-	struct secret material;
 	hsm_in view;
 	hsm_status st;
 
 	if ((st = object_decode(secret_in(&j->clear), record, &view)) != HSM_OK)
 		return st == HSM_E_FORMAT ? HSM_E_CIPHERTEXT : st;
-	if (*record == NULL)
+	if (*record == NULL || view.len == 0)
 		return HSM_E_CIPHERTEXT;
-	if ((st = secret_copy(&material, view)) != HSM_OK)
+	memmove(j->clear.ptr, view.ptr, view.len);
+	if ((st = derive_cut(&j->clear, view.len)) != HSM_OK)
 		return st;
-	secret_wipe(&j->clear);
-	secret_move(&j->clear, &material);
 	(*record)->flags &= ~(FACT_LOCAL | FACT_ALWAYS_SENSITIVE | FACT_NEVER_EXTRACTABLE | FACT_TRUSTED);
 	return HSM_OK;
 }
@@ -200,7 +198,7 @@ hsm_unwrap(hsm_session session, hsm_key kek, hsm_mech mech, const hsm_params *pa
 		goto out;
 	if ((st = policy_home(loan.session, 0, &p)) != HSM_OK)
 		goto out;
-	if ((st = gate_run(unwrap, &job, loan.mech->heap + 2 * wrapped.len + 1024, loan.mech->depth)) != HSM_OK)
+	if ((st = gate_run_keep(unwrap, &job, loan.mech->heap + 2 * wrapped.len + 1024, wrapped.len + 64, loan.mech->depth)) != HSM_OK)
 		goto out;
 	if ((st = unwrap_plan(&job, attrs, n, &plan, &order, &record, &rest)) != HSM_OK)
 		goto out;
