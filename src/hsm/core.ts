@@ -135,6 +135,26 @@ export interface CutJson {
   readonly spans: readonly { readonly offset: number; readonly length: number }[];
 }
 
+/** Ways to wrap imported key material. */
+export type ImportWrap = 'oaepSha1' | 'oaepSha256' | 'aesKeyWrapSha1' | 'aesKeyWrapSha256';
+
+/** KMS key material from outside: unwrapped in the core, known again by its fingerprint (32 bytes). */
+export interface ImportCore {
+  importBegin(service: SessionHandle, partition: PartitionHandle, objectId: string, wrap: ImportWrap, bits: number, expiresMs: number):
+    Promise<{ readonly publicKey: Buffer; readonly token: Buffer }>;
+  importFinish(service: SessionHandle, partition: PartitionHandle, objectId: string, token: Uint8Array, wrapped: Uint8Array, nowMs: number, spec: KeySpec, attributes: readonly Attribute[]):
+    Promise<{ readonly fingerprint: Buffer; readonly key: KeyHandle }>;
+}
+
+/** KMS answers for an attested recipient (RSA, SubjectPublicKeyInfo): CMS EnvelopedData where plaintext would leave. */
+export interface RecipientCore {
+  recipientOpen(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, blob: Uint8Array, recipient: Uint8Array): Buffer;
+  recipientDataKey(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, length: number, recipient: Uint8Array): { readonly cms: Buffer; readonly blob: Buffer };
+  recipientDataKeyPair(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, spec: KeySpec, recipient: Uint8Array): Promise<{ readonly publicKey: Buffer; readonly cms: Buffer; readonly blob: Buffer }>;
+  recipientRandom(session: SessionHandle, length: number, recipient: Uint8Array): Buffer;
+  recipientAgree(session: SessionHandle, key: KeyHandle, mech: number, params: MechanismParams, recipient: Uint8Array): Buffer;
+}
+
 /**
  * One method a core call. Methods whose mechanism is marked slow return promises (`…Slow`): they run
  * on a worker thread. Everything else is synchronous. All throw {@link HsmError}, and TypeError

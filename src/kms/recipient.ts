@@ -1,14 +1,13 @@
 /**
  * Recipient: the caller proves by an attestation document that it is an enclave, and the answer's secret
- * leaves only enveloped to the public key in that document. Verifying takes roots that the operator
- * trusts; without any, no document is good.
+ * leaves the core only enveloped to the public key in that document. Verifying takes roots that the
+ * operator trusts; without any, no document is good.
  */
-import type { Payload } from '../hsm/core.ts';
 import { validation } from './errors.ts';
 
 export interface Recipient {
-  /** CMS EnvelopedData of the secret, which is released. */
-  envelope(secret: Payload): Buffer;
+  /** RSA, SubjectPublicKeyInfo: the core envelopes to it. */
+  readonly publicKey: Buffer;
   /** `kms:RecipientAttestation:…` condition keys, in lower case. */
   readonly facts: Readonly<Record<string, string>>;
 }

@@ -1,5 +1,5 @@
 /** One request under way: what an operation's body may ask of the service. */
-import type { Binding, Core, KeyHandle, PartitionHandle, SessionHandle } from '../hsm/core.ts';
+import type { Binding, Core, ImportCore, KeyHandle, PartitionHandle, RecipientCore, SessionHandle } from '../hsm/core.ts';
 import type { Keyring } from '../hsm/keyring.ts';
 import type { Recorder } from '../audit/recorder.ts';
 import type { Identities } from '../iam/identities.ts';
@@ -101,7 +101,7 @@ export class Run {
     this.nowMs = services.store.now();
   }
 
-  get core(): Core { return this.services.core; }
+  get core(): Core & ImportCore & RecipientCore { return this.services.core as Core & ImportCore & RecipientCore; }
   get store(): Store { return this.services.store; }
   get caller(): Caller { return this.request.caller; }
   get region(): string { return this.request.region; }

@@ -1,8 +1,11 @@
 /** Secrets agreed with another party: ECDH, and ML-KEM both ways. By contract the secret leaves. */
-import { HsmError } from '../../hsm/core.ts';
+import { HsmError, type KeyHandle } from '../../hsm/core.ts';
 import { MECH, PARAM } from '../../hsm/numbers.ts';
 import { keyOperation } from '../define.ts';
 import { invalidCiphertext, validation } from '../errors.ts';
+import type { Key } from '../key.ts';
+import type { Answer } from '../operation.ts';
+import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
 import * as s from '../shapes.ts';
 import { kemCiphertextLength } from '../specs.ts';
@@ -34,22 +37,31 @@ export const deriveSharedSecret = keyOperation({
   async run(run, input, key) {
     key.requireAlgorithm(input.KeyAgreementAlgorithm, key.spec.agreement);
     const handle = run.handle(await run.sealed(key));
-    const secret = run.core.payload(longestSecret);
-    try {
-      run.core.agree(run.session, handle, MECH.ECDH1_DERIVE, { peer: input.PublicKey, flags: PARAM.COFACTOR }, secret);
-      run.proceed();
-    } catch (error) {
-      secret.release();
-      if (error instanceof HsmError && badPeer.has(error.code)) throw validation(`PublicKey is not a valid public key of key spec ${key.record.spec}.`);
-      throw error;
-    }
-    const { verified } = run;
-    return {
-      KeyId: key.arn, ...(verified === undefined ? { SharedSecret: secret } : { CiphertextForRecipient: verified.envelope(secret) }),
-      KeyAgreementAlgorithm: input.KeyAgreementAlgorithm, KeyOrigin: key.record.origin,
-    };
+    return { KeyId: key.arn, ...agree(run, key, handle, input.PublicKey), KeyAgreementAlgorithm: input.KeyAgreementAlgorithm, KeyOrigin: key.record.origin };
   },
 });
+
+/** The secret itself, or enveloped to the recipient. */
+function agree(run: Run, key: Key, handle: KeyHandle, peer: Buffer): Answer {
+  const params = { peer, flags: PARAM.COFACTOR };
+  const { verified } = run;
+  const secret = run.core.payload(longestSecret);
+  try {
+    if (verified !== undefined) {
+      const cms = run.core.recipientAgree(run.session, handle, MECH.ECDH1_DERIVE, params, verified.publicKey);
+      run.proceed();
+      secret.release();
+      return { CiphertextForRecipient: cms };
+    }
+    run.core.agree(run.session, handle, MECH.ECDH1_DERIVE, params, secret);
+    run.proceed();
+    return { SharedSecret: secret };
+  } catch (error) {
+    secret.release();
+    if (error instanceof HsmError && badPeer.has(error.code)) throw validation(`PublicKey is not a valid public key of key spec ${key.record.spec}.`);
+    throw error;
+  }
+}
 
 const kemSecret = 32;
 

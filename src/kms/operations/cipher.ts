@@ -3,9 +3,10 @@ import { HsmError, type Payload } from '../../hsm/core.ts';
 import { MECH } from '../../hsm/numbers.ts';
 import { keyOperation, operation } from '../define.ts';
 import { packed, type EncryptionContext } from '../envelope.ts';
-import { access, invalidCiphertext, usage as refuse, validation } from '../errors.ts';
+import { access, fail, invalidCiphertext, usage as refuse, validation } from '../errors.ts';
 import type { Key } from '../key.ts';
 import { AwsError } from '../operation.ts';
+import type { Recipient } from '../recipient.ts';
 import { parseKeyName } from '../resolve.ts';
 import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
@@ -197,7 +198,14 @@ export const decrypt = operation({
     const recipient = run.recipient(input.Recipient);
     const { key, materialId } = await sourceKey(run, { blob, keyId: input.KeyId, algorithm, context: input.EncryptionContext, action: 'kms:Decrypt' });
     if (blob === undefined) run.proceed();
-    const plain = await unseal(run, key, algorithm, packed(input.EncryptionContext), blob as Buffer, materialId);
+    const pairs = packed(input.EncryptionContext);
+    if (recipient !== undefined) {
+      const cms = await unsealFor(run, recipient, key, algorithm, pairs, blob as Buffer, materialId);
+      run.proceed();
+      run.use(key, materialId);
+      return { KeyId: key.arn, CiphertextForRecipient: cms, EncryptionAlgorithm: algorithm };
+    }
+    const plain = await unseal(run, key, algorithm, pairs, blob as Buffer, materialId);
     try {
       run.proceed();
     } catch (error) {
@@ -205,10 +213,20 @@ export const decrypt = operation({
       throw error;
     }
     run.use(key, materialId);
-    if (recipient !== undefined) return { KeyId: key.arn, CiphertextForRecipient: recipient.envelope(plain), EncryptionAlgorithm: algorithm };
     return { KeyId: key.arn, Plaintext: plain, EncryptionAlgorithm: algorithm, ...(materialId === undefined ? {} : { KeyMaterialId: materialId }) };
   },
 });
+
+/** Plaintext that only the attested recipient can read. */
+async function unsealFor(run: Run, recipient: Recipient, key: Key, algorithm: Algorithm, pairs: Buffer, blob: Buffer, materialId: string | undefined): Promise<Buffer> {
+  if (algorithm !== symmetric) throw fail('UnsupportedOperationException', 'Recipient is supported with symmetric encryption keys only.');
+  const sealed = await run.sealed(key, materialId);
+  try {
+    return run.core.recipientOpen(run.session, run.handle(sealed), pairs, blob, recipient.publicKey);
+  } catch (error) {
+    return asCiphertext(error);
+  }
+}
 
 /* ---- ReEncrypt -------------------------------------------------------------------- */
 

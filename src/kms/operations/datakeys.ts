@@ -1,5 +1,5 @@
 /** Data keys and data key pairs: made in the core, sealed under the key; in the clear only where asked. */
-import type { Payload } from '../../hsm/core.ts';
+import type { KeySpec } from '../../hsm/core.ts';
 import { keyOperation } from '../define.ts';
 import { packed } from '../envelope.ts';
 import { fail, usage as refuse, validation } from '../errors.ts';
@@ -32,13 +32,23 @@ function checkLength({ KeySpec: spec, NumberOfBytes: bytes }: Length): void {
 
 const lengthOf = ({ KeySpec: spec, NumberOfBytes: bytes = 0 }: Length): number => (spec === 'AES_256' ? 32 : spec === 'AES_128' ? 16 : bytes);
 
-async function dataKey(run: Run, key: Key, pairs: Buffer, length: number, plain: Payload | undefined): Promise<Buffer> {
+/** In the clear, enveloped to the recipient, or not at all. */
+async function dataKey(run: Run, key: Key, pairs: Buffer, length: number, reveal: boolean): Promise<Answer> {
   const sealed = run.sealed(key);
   const at = 'then' in sealed ? await sealed : sealed;
+  const materialId = key.material?.id;
+  run.use(key, materialId);
+  if (!reveal) return { CiphertextBlob: run.core.dataKey(run.session, run.handle(at), pairs, length, undefined), KeyMaterialId: materialId };
+  const { verified } = run;
+  if (verified !== undefined) {
+    const { cms, blob } = run.core.recipientDataKey(run.session, run.handle(at), pairs, length, verified.publicKey);
+    return { CiphertextBlob: blob, CiphertextForRecipient: cms };
+  }
+  const plain = run.core.payload(length);
   try {
-    return run.core.dataKey(run.session, run.handle(at), pairs, length, plain);
+    return { CiphertextBlob: run.core.dataKey(run.session, run.handle(at), pairs, length, plain), Plaintext: plain, KeyMaterialId: materialId };
   } catch (error) {
-    plain?.release();
+    plain.release();
     throw error;
   }
 }
@@ -64,10 +74,7 @@ export const generateDataKey = keyOperation({
     requireSymmetric(key);
     const pairs = packed(input.EncryptionContext);
     run.proceed();
-    const length = lengthOf(input);
-    const plain = run.core.payload(length);
-    const blob = await dataKey(run, key, pairs, length, plain);
-    return { CiphertextBlob: blob, KeyId: key.arn, ...revealed(run, key, { Plaintext: plain }, plain) };
+    return { KeyId: key.arn, ...(await dataKey(run, key, pairs, lengthOf(input), true)) };
   },
 });
 
@@ -80,18 +87,9 @@ export const generateDataKeyWithoutPlaintext = keyOperation({
     requireSymmetric(key);
     const pairs = packed(input.EncryptionContext);
     run.proceed();
-    const blob = await dataKey(run, key, pairs, lengthOf(input), undefined);
-    run.use(key, key.material?.id);
-    return { CiphertextBlob: blob, KeyId: key.arn, KeyMaterialId: key.material?.id };
+    return { KeyId: key.arn, ...(await dataKey(run, key, pairs, lengthOf(input), false)) };
   },
 });
-
-/** The secret as asked for: in the clear with the material's id, or enveloped to the recipient without. */
-function revealed(run: Run, key: Key, clear: Answer, plain: Payload): Answer {
-  run.use(key, key.material?.id);
-  const { verified } = run;
-  return verified === undefined ? { ...clear, KeyMaterialId: key.material?.id } : { CiphertextForRecipient: verified.envelope(plain) };
-}
 
 /* ---- pairs ----------------------------------------------------------------------- */
 
@@ -106,7 +104,7 @@ const pairInput = {
 type PairSpec = keyof typeof specs;
 
 /** The pair's spec in the core; its private key is PKCS#8, sealed by the same call that makes it. */
-function pairSpecOf(key: Key, name: PairSpec) {
+function pairSpecOf(key: Key, name: PairSpec): KeySpec {
   if (key.record.keyStore !== undefined) throw fail('UnsupportedOperationException', `${key.arn} origin is ${key.record.origin} which is not valid for this operation.`);
   requireSymmetric(key);
   const spec = specs[name].core;
@@ -117,6 +115,24 @@ function pairSpecOf(key: Key, name: PairSpec) {
 /** PKCS#8 of the largest pair, RSA_4096, has less than 2.5 KB. */
 const pairRoom = 4096;
 
+async function dataKeyPair(run: Run, key: Key, pairs: Buffer, spec: KeySpec, reveal: boolean): Promise<Answer> {
+  const materialId = key.material?.id;
+  run.use(key, materialId);
+  const { verified } = run;
+  if (reveal && verified !== undefined) {
+    const { publicKey, cms, blob } = await run.lend(key, (handle) => run.core.recipientDataKeyPair(run.session, handle, pairs, spec, verified.publicKey));
+    return { PrivateKeyCiphertextBlob: blob, PublicKey: publicKey, CiphertextForRecipient: cms };
+  }
+  const plain = reveal ? run.core.payload(pairRoom) : undefined;
+  try {
+    const { publicKey, blob } = await run.lend(key, (handle) => run.core.dataKeyPair(run.session, handle, pairs, spec, plain));
+    return { PrivateKeyCiphertextBlob: blob, PublicKey: publicKey, ...(plain === undefined ? {} : { PrivateKeyPlaintext: plain }), KeyMaterialId: materialId };
+  } catch (error) {
+    plain?.release();
+    throw error;
+  }
+}
+
 export const generateDataKeyPair = keyOperation({
   name: 'GenerateDataKeyPair',
   input: { ...pairInput, Recipient: optional(s.RecipientInfo) },
@@ -126,17 +142,7 @@ export const generateDataKeyPair = keyOperation({
     const spec = pairSpecOf(key, input.KeyPairSpec);
     const pairs = packed(input.EncryptionContext);
     run.proceed();
-    const plain = run.core.payload(pairRoom);
-    try {
-      const { publicKey, blob } = await run.lend(key, (handle) => run.core.dataKeyPair(run.session, handle, pairs, spec, plain));
-      return {
-        PrivateKeyCiphertextBlob: blob, PublicKey: publicKey, KeyId: key.arn, KeyPairSpec: input.KeyPairSpec,
-        ...revealed(run, key, { PrivateKeyPlaintext: plain }, plain),
-      };
-    } catch (error) {
-      plain.release();
-      throw error;
-    }
+    return { KeyId: key.arn, KeyPairSpec: input.KeyPairSpec, ...(await dataKeyPair(run, key, pairs, spec, true)) };
   },
 });
 
@@ -148,8 +154,6 @@ export const generateDataKeyPairWithoutPlaintext = keyOperation({
     const spec = pairSpecOf(key, input.KeyPairSpec);
     const pairs = packed(input.EncryptionContext);
     run.proceed();
-    const { publicKey, blob } = await run.lend(key, (handle) => run.core.dataKeyPair(run.session, handle, pairs, spec, undefined));
-    run.use(key, key.material?.id);
-    return { PrivateKeyCiphertextBlob: blob, PublicKey: publicKey, KeyId: key.arn, KeyPairSpec: input.KeyPairSpec, KeyMaterialId: key.material?.id };
+    return { KeyId: key.arn, KeyPairSpec: input.KeyPairSpec, ...(await dataKeyPair(run, key, pairs, spec, false)) };
   },
 });

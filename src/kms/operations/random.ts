@@ -13,11 +13,12 @@ export const generateRandom = operation({
     const recipient = run.recipient(Recipient);
     await run.permit('kms:GenerateRandom');
     if (store !== undefined) throw fail('CustomKeyStoreNotFoundException', `Custom key store ${store} does not exist.`);
+    if (recipient !== undefined) return { CiphertextForRecipient: run.core.recipientRandom(run.session, length, recipient.publicKey) };
     const bytes = run.core.payload(length);
     try {
       run.core.random(run.session, bytes.room.subarray(0, length));
       bytes.fill(length);
-      return recipient === undefined ? { Plaintext: bytes } : { CiphertextForRecipient: recipient.envelope(bytes) };
+      return { Plaintext: bytes };
     } catch (error) {
       bytes.release();
       throw error;
