@@ -47,19 +47,25 @@ export function addAccountCommands(program: Command): void {
     });
 }
 
-/** The answer carries a secret: its bytes go to stdout as they are and are wiped; they never become a string. */
+/** The answer carries a secret: its bytes go to stdout as bytes and are wiped; they never become a string. */
 async function printSecret(answer: Buffer, format: Format): Promise<void> {
-  if (format.json !== true) asLines(answer);
-  await new Promise<void>((done, fail) => { process.stdout.write(answer, (error) => { if (error) fail(error); else done(); }); });
+  const shown = format.json === true ? answer : asLines(answer);
+  await new Promise<void>((done, fail) => { process.stdout.write(shown, (error) => { if (error) fail(error); else done(); }); });
   process.stdout.write('\n');
   answer.fill(0);
+  shown.fill(0);
 }
 
-/** `{"a":"b","c":"d"}` becomes `a: b` lines, in place: punctuation to blanks and line ends. */
-function asLines(bytes: Buffer): void {
-  for (let i = 0; i < bytes.length; i += 1) {
-    const c = bytes[i];
-    if (c === 0x7b || c === 0x7d || c === 0x22) bytes[i] = 0x20;
-    else if (c === 0x2c) bytes[i] = 0x0a;
+const [quote, open, close, colon, comma, blank, newline] = Buffer.from('"{}:, \n', 'latin1');
+
+/** A flat object of plain texts, `{"a":"b","c":"d"}`, as lines `a: b`. */
+function asLines(json: Buffer): Buffer {
+  const lines = Buffer.alloc(2 * json.length);
+  let at = 0;
+  for (const byte of json) {
+    if (byte === quote || byte === open || byte === close) continue;
+    lines[at++] = (byte === comma ? newline : byte) ?? 0;
+    if (byte === colon) lines[at++] = blank ?? 0;
   }
+  return lines.subarray(0, at);
 }
