@@ -1,6 +1,6 @@
 // Tables in docs are printed from the code's own tables; this says when a page is older than the code.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -12,6 +12,12 @@ const check = (folder: string): { readonly status: number | null; readonly stder
 };
 
 describe('docs', () => {
+  it('name tests that are there', () => {
+    const named = [...readFileSync(join(root, 'docs/boundary.md'), 'utf8').matchAll(/`(test\/[^`]+)`/g)].map((m) => m[1] ?? '');
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
   it('are what the tables of the code say', () => {
     expect(check(root)).toEqual({ status: 0, stderr: '' });
   });
