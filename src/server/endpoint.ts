@@ -97,6 +97,7 @@ export class Endpoint {
   /** Never rejects. Wipes `exchange.body`. */
   async answer(exchange: Exchange): Promise<Reply> {
     const start = performance.now();
+    this.#options.metrics.underWay += 1;
     const known: Known = { protocol: 'json', source: 'kms.amazonaws.com', scope: 'kms', operation: '', namespace: '', claim: undefined, caller: undefined };
     let outcome = 'ok';
     try {
@@ -116,6 +117,7 @@ export class Endpoint {
     } finally {
       exchange.body.fill(0);
       this.#dismiss(known.caller);
+      this.#options.metrics.underWay -= 1;
       this.#options.metrics.count(known.scope, known.operation, outcome, (performance.now() - start) / 1000);
     }
   }

@@ -44,6 +44,7 @@ export class HttpDoor {
   readonly #bodyLimit: number;
   readonly #server: Server;
   readonly #secure: boolean;
+  readonly #sockets = new Set<Socket>();
   #stopping = false;
 
   constructor(options: HttpOptions) {
@@ -55,6 +56,10 @@ export class HttpDoor {
     this.#server = options.tls === undefined
       ? createServer(limits, listener)
       : createTlsServer({ ...limits, cert: readFileSync(options.tls.cert), key: readFileSync(options.tls.key), minVersion: 'TLSv1.2' }, listener);
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => { this.#sockets.delete(socket); });
+    });
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => { refuseSocket(error, socket); });
   }
 
@@ -82,6 +87,8 @@ export class HttpDoor {
     this.#stopping = true;
     const closed = new Promise<void>((done) => { this.#server.close(() => { done(); }); });
     this.#server.closeIdleConnections();
+    // node does not count those as idle that have said nothing yet.
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
     const deadline = setTimeout(() => { this.#server.closeAllConnections(); }, stopMs);
     await closed;
     clearTimeout(deadline);

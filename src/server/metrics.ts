@@ -16,6 +16,13 @@ export class Metrics {
   readonly #series = new Map<string, Map<string, Series>>();
   readonly #gauges: Gauge[] = [];
 
+  /** Requests whose answers are being made. */
+  underWay = 0;
+
+  constructor() {
+    this.gauge('strongroom_requests_under_way', 'Requests whose answers are being made.', () => this.underWay);
+  }
+
   /** `operation` comes from a table, never from a caller. code: `ok` or the error's. */
   count(service: string, operation: string, code: string, seconds: number): void {
     const series = this.#of(service, operation);
