@@ -118,10 +118,10 @@ describe('TLS', () => {
 describe('stopping', () => {
   it('lets a request under way finish, and takes no new one', async () => {
     room = await openRoom(newHome());
-    const slow = Array.from({ length: 4 }, () => call(room!, 'CreateKey', { KeySpec: 'RSA_4096', KeyUsage: 'SIGN_VERIFY' }));
-    while (room.server.metrics.underWay < 4) await new Promise((later) => setTimeout(later, 5));
+    const slow = Array.from({ length: 2 }, () => call(room!, 'CreateKey', { KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' }));
+    while (room.server.metrics.underWay < 2) await new Promise((later) => setTimeout(later, 5));
     const stopped = room.server.close();
-    expect((await Promise.all(slow)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect((await Promise.all(slow)).map(({ status }) => status)).toEqual([200, 200]);
     await stopped;
     await expect(call(room, 'ListKeys', {})).rejects.toThrow();
   });
