@@ -14,8 +14,11 @@
 
 #include <cmocka.h>
 
+#include <openssl/bytestring.h>
 #include <openssl/ec_key.h>
 #include <openssl/ecdsa.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
 
@@ -636,6 +639,94 @@ promises_hold_among_64_threads(void **state)
 /* ---- life ---------------------------------------------------------------------------- */
 
 #ifdef STRONGROOM_FAULTS
+/* Each made once before, so that what the library keeps for ever is there. */
+static bool
+work_ec(void)
+{
+	static const uint8_t digest[32] = { 7 };
+	EC_KEY *key = EC_KEY_new_by_curve_name(NID_secp384r1);
+	uint8_t sig[128];
+	unsigned len = sizeof(sig);
+	bool done = key != NULL && EC_KEY_generate_key(key) == 1 &&
+		ECDSA_sign(0, digest, sizeof(digest), sig, &len, key) == 1 &&
+		ECDSA_verify(0, digest, sizeof(digest), sig, len, key) == 1;
+
+	EC_KEY_free(key);
+	return done;
+}
+
+static bool
+work_hmac(void)
+{
+	HMAC_CTX *ctx = HMAC_CTX_new();
+	uint8_t mac[64];
+	unsigned len;
+	bool done = ctx != NULL && HMAC_Init_ex(ctx, "key", 3, EVP_sha512(), NULL) == 1 &&
+		HMAC_Update(ctx, mac, 0) == 1 && HMAC_Final(ctx, mac, &len) == 1;
+
+	HMAC_CTX_free(ctx);
+	return done;
+}
+
+static bool
+work_ml_dsa(void)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_PQDSA, NULL);
+	EVP_PKEY *key = NULL;
+	uint8_t *der = NULL;
+	size_t len = 0;
+	CBB cbb;
+	bool done = ctx != NULL && EVP_PKEY_CTX_pqdsa_set_params(ctx, NID_MLDSA44) == 1 &&
+		EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_keygen(ctx, &key) == 1;
+
+	CBB_zero(&cbb);
+	done = done && CBB_init(&cbb, 0) == 1 && EVP_marshal_private_key(&cbb, key) == 1 && CBB_finish(&cbb, &der, &len) == 1;
+	CBB_cleanup(&cbb);
+	OPENSSL_free(der);
+	EVP_PKEY_free(key);
+	EVP_PKEY_CTX_free(ctx);
+	return done;
+}
+
+struct work { bool (*run)(void); bool done; };
+
+static void
+work_run(void *arg)
+{
+	struct work *w = arg;
+
+	w->done = w->run();
+}
+
+/* Whatever fails, nothing half-made stays behind, and the library never ends
+ * the process. */
+static void
+each_allocation_inside_libcrypto_may_fail(void **state)
+{
+	static bool (*const works[])(void) = { work_ec, work_hmac, work_ml_dsa };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {
+		struct work w = { works[i], false };
+		unsigned n = 0;
+
+		assert_int_equal(arena_run(work_run, &w, 64 << 10), HSM_OK);
+		assert_true(w.done);
+		for (;; n++) {
+			size_t before = arena_live();
+
+			fault_after(n + 1);     /* 0 would be the stack */
+			assert_int_equal(arena_run(work_run, &w, 64 << 10), HSM_OK);
+			fault_off();
+			assert_int_equal(arena_live(), before);
+			assert_true(w.done || fault_fired());
+			if (!fault_fired())
+				break;
+		}
+		assert_true(n > 0);
+	}
+}
+
 static void
 what_a_hold_takes_at_most_is_metered(void **state)
 {
@@ -726,6 +817,7 @@ main(void)
 		cmocka_unit_test(blocks_wander_between_64_threads),
 		cmocka_unit_test(promises_hold_among_64_threads),
 #ifdef STRONGROOM_FAULTS
+		cmocka_unit_test(each_allocation_inside_libcrypto_may_fail),
 		cmocka_unit_test(what_a_hold_takes_at_most_is_metered),
 		cmocka_unit_test(the_nth_allocation_fails),
 #endif
