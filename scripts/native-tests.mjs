@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
 const words = process.argv.slice(2);
-const chosen = words.filter((w) => !w.startsWith('--')).map((w) => `${w.replace(/_test$/, '')}_test`);
+const chosen = words.filter((w) => !w.startsWith('--')).flatMap((w) => (/_(test|fuzz)$/.test(w) ? [w] : [`${w}_test`, `${w}_fuzz`]));
 const variants = words.filter((w) => w.startsWith('--')).map((w) => w.slice(2));
 const strict = process.env.CI === 'true';
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -53,7 +53,7 @@ function count(text, code) {
 async function test(suite, name) {
   const started = Date.now();
   const [command, args, more] = suite.how(name, join(root, 'build', suite.folder, name));
-  const { code, text, pid } = await run(command, args, more, 300);
+  const { code, text, pid } = await run(command, args, more, suite.seconds);
   const found = count(text, code);
   const leaks = suite.leaks(name, text, pid);
   if (leaks !== '') found.failed += 1;
@@ -68,15 +68,20 @@ async function test(suite, name) {
 const logs = join(root, 'build', 'valgrind');
 const log = (name, pid) => join(logs, `${name}.${pid}`);
 
+// Depths and sizes are those of released code. Thousands of rounds under valgrind would take a
+// quarter of an hour and see what the sanitizers saw.
+const measures = (name) => /measure/.test(name);
+const rounds = (name) => /_fuzz$|^fault_/.test(name);
+
 const suites = [
   {
-    name: 'plain', folder: 'tests', options: [],
+    name: 'plain', folder: 'tests', options: [], fits: () => true, seconds: 300,
     ready: () => undefined,
     how: (name, file) => [file, [], {}],
     leaks: () => '',
   },
   {
-    name: 'sanitized', folder: 'sanitized', options: ['-DSTRONGROOM_SANITIZE=address,undefined'],
+    name: 'sanitized', folder: 'sanitized', options: ['-DSTRONGROOM_SANITIZE=address,undefined'], fits: (name) => !measures(name), seconds: 300,
     ready: () => (works('cc', ['-fsanitize=address,undefined', '-x', 'c', '-o', '/dev/null', '-'], 'int main(void){return 0;}')
       ? undefined : 'the compiler has no AddressSanitizer: sanitized tests skipped'),
     // LeakSanitizer in a child of a process with threads may wait for ever.
@@ -86,7 +91,7 @@ const suites = [
     leaks: (name, text, pid) => (text.includes(`==${pid}==ERROR: LeakSanitizer`) ? '\nleaks' : ''),
   },
   {
-    name: 'valgrind', folder: 'tests', options: [],
+    name: 'valgrind', folder: 'tests', options: [], fits: (name) => !measures(name) && !rounds(name), seconds: 600,
     ready: () => (works('valgrind', ['--version']) ? undefined : 'valgrind is not installed: memory checks skipped'),
     how: (name, file) => ['valgrind', ['-q', '--error-exitcode=9', '--leak-check=full', '--show-leak-kinds=definite',
       '--errors-for-leak-kinds=none', `--log-file=${log(name, '%p')}`, file], { STRONGROOM_SLOW: '1' }],
@@ -107,7 +112,7 @@ for (const suite of suites) {
     total[strict ? 'failed' : 'skipped'] += 1;
     continue;
   }
-  const names = (await build(suite.folder, suite.options)).filter((name) => chosen.length === 0 || chosen.includes(name));
+  const names = (await build(suite.folder, suite.options)).filter((name) => suite.fits(name) && (chosen.length === 0 || chosen.includes(name)));
   // Two at a time: each takes a core at most, and most wait for something.
   const next = names.values();
   const lane = async () => {
