@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <openssl/err.h>
+
 #include "../base/arena.h"
 
 void *OPENSSL_memory_alloc(size_t size);
@@ -33,13 +35,18 @@ OPENSSL_memory_get_size(void *ptr)
 	return arena_size(ptr);
 }
 
-/* Not in place, not even to shrink: the block's tail would keep its bytes. */
+/* Not in place, not even to shrink: the block's tail would keep its bytes.
+ * AWS-LC notes a failed malloc in its error queue, but not a failed realloc
+ * of ours; so that callers see the reason, it is noted here (the queue has no
+ * lock and does not allocate from this heap). */
 void *
 OPENSSL_memory_realloc(void *ptr, size_t size)
 {
 	void *fresh = arena_alloc(size);
 	size_t keep;
 
+	if (fresh == NULL)
+		ERR_put_error(ERR_LIB_CRYPTO, 0, ERR_R_MALLOC_FAILURE, "heap.c", __LINE__);
 	if (fresh == NULL || ptr == NULL)
 		return fresh;
 	keep = arena_size(ptr);

@@ -207,30 +207,35 @@ ec_component(const struct key *key, uint32_t attr, hsm_out *out)
 	}
 }
 
-EC_POINT *
-ec_point_read(const EC_GROUP *group, hsm_in value)
+hsm_status
+ec_point_read(const EC_GROUP *group, hsm_in value, EC_POINT **point)
 {
 	hsm_in tries[2] = { der_unwrap(value), value };
-	EC_POINT *point = EC_POINT_new(group);
 	bool ok = false;
+	hsm_status st;
 
-	for (size_t i = 0; i < 2 && !ok && point != NULL; i++)
-		ok = EC_POINT_oct2point(group, point, tries[i].ptr, tries[i].len, NULL) && !EC_POINT_is_at_infinity(group, point);
-	(void)library_status(HSM_OK);
+	if ((*point = EC_POINT_new(group)) == NULL)
+		return library_status(HSM_E_MEMORY);
+	for (size_t i = 0; i < 2 && !ok; i++)
+		ok = EC_POINT_oct2point(group, *point, tries[i].ptr, tries[i].len, NULL) && !EC_POINT_is_at_infinity(group, *point);
+	st = library_status(ok ? HSM_OK : HSM_E_KEY_VALUE);
 	if (ok)
-		return point;
-	EC_POINT_free(point);
-	return NULL;
+		return HSM_OK;
+	EC_POINT_free(*point);
+	*point = NULL;
+	return st;
 }
 
 static hsm_status
 ec_public_read(EC_KEY *ec, hsm_in value)
 {
-	EC_POINT *point = ec_point_read(EC_KEY_get0_group(ec), value);
-	bool ok = point != NULL && EC_KEY_set_public_key(ec, point);
+	EC_POINT *point;
+	hsm_status st = ec_point_read(EC_KEY_get0_group(ec), value, &point);
 
+	if (st == HSM_OK && !EC_KEY_set_public_key(ec, point))
+		st = library_status(HSM_E_KEY_VALUE);
 	EC_POINT_free(point);
-	return ok ? HSM_OK : library_status(HSM_E_KEY_VALUE);
+	return st;
 }
 
 static hsm_status

@@ -30,9 +30,9 @@ bool ec_curve_named(hsm_in spki);
 hsm_status ec_params_read(hsm_in params, uint32_t *curve);
 hsm_status ec_params_write(uint32_t curve, hsm_out *out);
 
-/* A point, bare or DER-wrapped (both start with 04: the length decides), on
- * the curve and not infinity; else NULL. */
-EC_POINT *ec_point_read(const EC_GROUP *group, hsm_in value);
+/* A point, bare or DER-wrapped (both may start with 04), on the curve and not
+ * infinity; else HSM_E_KEY_VALUE and NULL. */
+hsm_status ec_point_read(const EC_GROUP *group, hsm_in value, EC_POINT **point);
 bool ec_approved(const struct key *key, uint32_t use, const hsm_params *params);
 
 /* rfc6979.c - the nonce for a digest, as long as the order. */

@@ -6,7 +6,7 @@
  * clear it in the scalar), so the cofactor form computes the same. */
 #include <string.h>
 
-#include <openssl/ecdh.h>
+#include <openssl/bn.h>
 #include <openssl/mem.h>
 
 #include "ec.h"
@@ -14,37 +14,61 @@
 
 #define DERIVED_MAX 4096u
 
-static EC_POINT *
-peer_read(const struct ec_key *e, hsm_in peer)
+static hsm_status
+peer_read(const struct ec_key *e, hsm_in peer, EC_POINT **point)
 {
 	EVP_PKEY *pkey = NULL;
-	EC_POINT *point = NULL;
 	const EC_KEY *ec;
+	hsm_status st = der_read(PART_PUBLIC, peer, &pkey);
 
-	if (der_read(PART_PUBLIC, peer, &pkey) != HSM_OK)
-		return ec_point_read(e->group, peer);
+	*point = NULL;
+	if (st == HSM_E_MEMORY)
+		return st;
+	if (st != HSM_OK) {
+		st = ec_point_read(e->group, peer, point);
+		return st == HSM_E_KEY_VALUE ? HSM_E_PARAM : st;
+	}
 	ec = EVP_PKEY_get0_EC_KEY(pkey);
-	if (ec != NULL && ec_curve_named(peer) && EC_GROUP_cmp(EC_KEY_get0_group(ec), e->group, NULL) == 0)
-		point = EC_POINT_dup(EC_KEY_get0_public_key(ec), e->group);
+	if (ec == NULL || !ec_curve_named(peer) || EC_GROUP_cmp(EC_KEY_get0_group(ec), e->group, NULL) != 0)
+		st = HSM_E_PARAM;
+	else if ((*point = EC_POINT_dup(EC_KEY_get0_public_key(ec), e->group)) == NULL)
+		st = HSM_E_MEMORY;
 	EVP_PKEY_free(pkey);
-	return point;
+	return st == HSM_OK ? st : library_status(st);
+}
+
+/* By the point's own arithmetic: ECDH_compute_key would check the peer once
+ * more and, where memory ends in the middle of that, read a NULL. */
+static bool
+x_of_product(const struct ec_key *e, const EC_POINT *point, uint8_t *x_bytes)
+{
+	EC_POINT *product = EC_POINT_new(e->group);
+	BIGNUM *x = BN_new();
+	bool ok;
+
+	ok = product != NULL && x != NULL && EC_POINT_mul(e->group, product, NULL, point, EC_KEY_get0_private_key(e->ec), NULL)
+	     && !EC_POINT_is_at_infinity(e->group, product)
+	     && EC_POINT_get_affine_coordinates_GFp(e->group, product, x, NULL, NULL)
+	     && BN_bn2bin_padded(x_bytes, e->field_len, x);
+	EC_POINT_free(product);
+	BN_clear_free(x);
+	return ok;
 }
 
 static hsm_status
 weierstrass_agree(const struct ec_key *e, hsm_in peer, struct secret *shared)
 {
-	EC_POINT *point = peer_read(e, peer);
+	EC_POINT *point;
 	hsm_status st;
 
-	if (point == NULL)
-		return library_status(HSM_E_PARAM);
-	if ((st = secret_alloc(shared, e->field_len)) == HSM_OK
-	    && ECDH_compute_key(shared->ptr, shared->len, point, e->ec, NULL) != (int)shared->len) {
+	if ((st = peer_read(e, peer, &point)) != HSM_OK)
+		return st;
+	if ((st = secret_alloc(shared, e->field_len)) == HSM_OK && !x_of_product(e, point, shared->ptr)) {
 		secret_wipe(shared);
-		st = HSM_E_PARAM;
+		st = library_status(HSM_E_PARAM);
 	}
 	EC_POINT_free(point);
-	return st == HSM_OK ? st : library_status(st);
+	return st;
 }
 
 /* ANSI X9.63: hash(Z | counter | info); SP 800-56C puts the counter first. */

@@ -150,7 +150,6 @@ hmac_all(const struct key *key, hsm_hash hash, hsm_in msg, uint8_t *out)
 		return st;
 	if (!HMAC_Update(&ctx, msg.ptr, msg.len) || !HMAC_Final(&ctx, out, NULL))
 		st = library_status(HSM_E_CRYPTO);
-	HMAC_CTX_cleanup(&ctx);
 	return st;
 }
 

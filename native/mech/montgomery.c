@@ -122,14 +122,15 @@ peer_read(hsm_in peer, uint8_t point[32])
 	hsm_in inner = der_unwrap(peer);
 	EVP_PKEY *pkey = NULL;
 	size_t len = 32;
+	hsm_status st;
 	bool ok;
 
 	if (inner.len == 32) {
 		memcpy(point, inner.ptr, 32);
 		return HSM_OK;
 	}
-	if (der_read(PART_PUBLIC, peer, &pkey) != HSM_OK)
-		return HSM_E_PARAM;
+	if ((st = der_read(PART_PUBLIC, peer, &pkey)) != HSM_OK)
+		return st == HSM_E_MEMORY ? st : HSM_E_PARAM;
 	ok = EVP_PKEY_id(pkey) == EVP_PKEY_X25519 && EVP_PKEY_get_raw_public_key(pkey, point, &len);
 	EVP_PKEY_free(pkey);
 	return ok ? HSM_OK : library_status(HSM_E_PARAM);
