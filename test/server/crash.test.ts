@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { verifyTrail } from '../../src/audit/verify.ts';
 import { accessKeyId, kmsTarget, newHome, openRoom, secret, send, sign } from './room.ts';
 
-const rounds = process.env['STRONGROOM_TEST_FULL'] === undefined ? 8 : 50;
+const rounds = process.env['STRONGROOM_TEST_FULL'] === undefined ? 50 : 250;
 const root = resolve(import.meta.dirname, '../..');
 
 interface Server {
@@ -89,4 +89,4 @@ it(`${rounds} times killed, nothing acknowledged is lost and the trail holds`, a
   expect(verdict.events).toBeGreaterThan(made.length * 2);
   await room.stop();
   rmSync(home, { recursive: true });
-}, 600_000);
+}, 1_800_000);
