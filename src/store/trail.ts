@@ -156,7 +156,7 @@ export class TrailReader {
     this.#scope = db.prepare<[string], { scope: number }>('SELECT scope FROM audit_scope WHERE name = ?');
     this.#chunks = db.prepare<[number, string, number, number, number], { entries: Buffer }>(
       'SELECT entries FROM audit_posting WHERE scope = ? AND shard = ? AND first_seq < ? AND last_ms >= ? AND first_ms <= ? ORDER BY first_seq DESC');
-    this.#segment = db.prepare<[string, number], { links: Buffer }>('SELECT links FROM audit_segment WHERE shard = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1');
+    this.#segment = db.prepare<[string, number], { first_seq: number; count: number; links: Buffer }>('SELECT first_seq, count, links FROM audit_segment WHERE shard = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1');
     this.#segmentAt = db.prepare<[string, number], { first_seq: number }>('SELECT first_seq FROM audit_segment WHERE shard = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1');
     this.#chain = db.prepare<[string, number, number], { first_seq: number; links: Buffer }>(
       'SELECT first_seq, links FROM audit_segment WHERE shard = ? AND first_seq >= ? ORDER BY first_seq LIMIT ?');
@@ -179,7 +179,7 @@ export class TrailReader {
     }
     found.sort((a, b) => b.entry.timeMs - a.entry.timeMs || (a.shard < b.shard ? 1 : a.shard > b.shard ? -1 : b.entry.seq - a.entry.seq));
     const shown = found.slice(0, limit);
-    const rows = shown.map(({ shard, entry }) => this.#link(shard, entry.seq)).filter((row) => row !== undefined);
+    const rows = this.#links(shown);
     if (found.length <= limit) return { rows };
     const next: Record<string, number> = { ...places };
     for (const { shard, entry } of shown) next[shard] = Math.min(next[shard] ?? beyond, entry.seq);
@@ -223,19 +223,28 @@ export class TrailReader {
     if (scope === undefined) return [];
     const moment: EventQuery = { account: query.account, region: query.region, fromMs: timeMs, toMs: timeMs, limit: 1 };
     for (const shard of this.shards()) {
-      for (const { seq } of this.#entries(scope, shard, beyond, moment, Number.MAX_SAFE_INTEGER)) {
-        const row = this.#link(shard, seq);
-        if (row !== undefined && eventOf(row.body)?.eventID === id) return [row];
-      }
+      const entries = this.#entries(scope, shard, beyond, moment, Number.MAX_SAFE_INTEGER);
+      const row = this.#links(entries.map((entry) => ({ shard, entry }))).find((one) => eventOf(one.body)?.eventID === id);
+      if (row !== undefined) return [row];
     }
     return [];
   }
 
-  #link(shard: string, seq: number): AuditRow | undefined {
-    const segment = this.#segment.get(shard, seq);
-    if (segment === undefined) return undefined;
-    for (const row of readSegment(shard, segment.links)) if (row.seq === seq) return row;
-    return undefined;
+  /** Neighbours lie in one segment: it is read once for all of them. */
+  #links(places: readonly { readonly shard: string; readonly entry: Entry }[]): AuditRow[] {
+    const found: AuditRow[] = [];
+    let held: { readonly shard: string; readonly first: number; readonly end: number; readonly rows: ReadonlyMap<number, AuditRow> } | undefined;
+    for (const { shard, entry: { seq } } of places) {
+      if (held?.shard !== shard || seq < held.first || seq >= held.end) {
+        const segment = this.#segment.get(shard, seq);
+        if (segment === undefined) continue;
+        const rows = new Map([...readSegment(shard, segment.links)].map((row) => [row.seq, row]));
+        held = { shard, first: segment.first_seq, end: segment.first_seq + segment.count, rows };
+      }
+      const row = held.rows.get(seq);
+      if (row !== undefined) found.push(row);
+    }
+    return found;
   }
 }
 
