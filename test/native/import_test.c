@@ -95,18 +95,32 @@ open_accounts(void **state)
 
 /* ---- import --------------------------------------------------------------- */
 
-static uint8_t spki[1024], token[6144], wrapped[8192];
+static uint8_t wrapped[8192];
 static hsm_in spki_in, token_in;
 
+/* A token a way of wrapping: RSA pairs take their time, under valgrind most
+ * of all. */
 static void
 begin(hsm_import_wrap how)
 {
-	hsm_out s = ROOM(spki), t = ROOM(token);
+	static struct { uint8_t spki[1024], token[6144]; size_t spki_len, token_len; } made[4];
 
-	assert_int_equal(hsm_import_begin(service, part, IN(UUID), how, 2048, 1000, &s, &t), HSM_OK);
-	assert_true(s.len > 256 && t.len > 1000);
-	spki_in = (hsm_in){ spki, s.len };
-	token_in = (hsm_in){ token, t.len };
+	if (made[how].token_len == 0) {
+		hsm_out s = ROOM(made[how].spki), t = ROOM(made[how].token);
+
+		assert_int_equal(hsm_import_begin(service, part, IN(UUID), how, 2048, 1000, &s, &t), HSM_OK);
+		assert_true(s.len > 256 && t.len > 1000);
+		made[how].spki_len = s.len;
+		made[how].token_len = t.len;
+	}
+	spki_in = (hsm_in){ made[how].spki, made[how].spki_len };
+	token_in = (hsm_in){ made[how].token, made[how].token_len };
+}
+
+static bool
+slow(void)
+{
+	return getenv("STRONGROOM_SLOW") != NULL;
 }
 
 static hsm_status
@@ -122,16 +136,20 @@ symmetric_material_comes_in_and_works(void **state)
 	const hsm_in material = IN("thirty-two bytes of somebody's k"), almost = IN("thirty-two bytes of somebody's l");
 	uint8_t first[32], print[32], sealed[1024], blob[256], plain[64];
 	hsm_key key, from_first = 0;
+	bool had_first = false;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+		if (slow() && ways[i] != HSM_IMPORT_OAEP_SHA256 && ways[i] != HSM_IMPORT_AES_KEY_WRAP_SHA256)
+			continue;
 		begin(ways[i]);
 		assert_int_equal(finish(material, ways[i], KDK, print, &key), HSM_OK);
-		if (i == 0)
+		if (!had_first) {
 			memcpy(first, print, 32);
-		assert_memory_equal(print, first, 32);
-		if (i == 0)
 			from_first = key;
+			had_first = true;
+		}
+		assert_memory_equal(print, first, 32);
 		/* what one import sealed the next one opens: it is the same key */
 		{
 			hsm_out object = ROOM(sealed), out = ROOM(blob), back = ROOM(plain);
@@ -145,6 +163,7 @@ symmetric_material_comes_in_and_works(void **state)
 		assert_memory_not_equal(print, first, 32);
 	}
 	/* the fingerprint is of the object, the spec and the account */
+	begin(HSM_IMPORT_AES_KEY_WRAP_SHA256);
 	assert_int_equal(finish(material, HSM_IMPORT_AES_KEY_WRAP_SHA256, (hsm_spec){ HSM_KEY_GENERIC, 256 }, print, &key), HSM_OK);
 	assert_memory_not_equal(print, first, 32);
 }
@@ -178,6 +197,8 @@ private_keys_come_in(void **state)
 	for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
 		hsm_out out = ROOM(out_spki);
 
+		if (slow() && specs[i].type == HSM_KEY_RSA)
+			continue;
 		make_pair(specs[i], priv, &priv_len, pub, &pub_len);
 		assert_int_equal(finish((hsm_in){ priv, priv_len }, HSM_IMPORT_AES_KEY_WRAP_SHA256, specs[i], print, &key), HSM_OK);
 		assert_int_equal(hsm_public_key(service, key, &out), HSM_OK);
@@ -207,7 +228,7 @@ a_token_belongs_to_its_key_account_and_time(void **state)
 	assert_int_equal(hsm_import_finish(service, part, IN(UUID), token_in, w, 1000, KDK, NULL, 0, print, &key), HSM_E_EXPIRED);
 	assert_int_equal(hsm_import_finish(service, part, IN(UUID), IN("no token"), w, 0, KDK, NULL, 0, print, &key), HSM_E_FORMAT);
 	for (size_t bit = 0; bit < token_in.len * 8; bit += 97) {
-		memcpy(flipped, token, token_in.len);
+		memcpy(flipped, token_in.ptr, token_in.len);
 		flipped[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		assert_int_not_equal(hsm_import_finish(service, part, IN(UUID), (hsm_in){ flipped, token_in.len }, w, 0, KDK, NULL, 0, print, &key), HSM_OK);
 	}
@@ -357,12 +378,6 @@ a_recipient_gets_cms_instead_of_plaintext(void **state)
 	assert_true(c.len > 400 && c.len < 600);
 	c = (hsm_out){ cms, 100, 0 };
 	assert_int_equal(hsm_recipient_random(caller, 64, to, &c), HSM_E_BUFFER);
-	if (getenv("VAULT_KEEP") != NULL) {
-		c = ROOM(cms);
-		assert_int_equal(hsm_recipient_random(caller, 64, to, &c), HSM_OK);
-		write_file("/tmp/vstub/r.cms", cms, c.len);
-		write_file("/tmp/vstub/r.key", rsa_priv, rsa_priv_len);
-	}
 	assert_int_equal(hsm_destroy(service, key), HSM_OK);
 }
 
