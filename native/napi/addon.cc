@@ -6,7 +6,8 @@
 namespace {
 
 const Exports* const kRooms[] = {&kModuleExports, &kRootExports, &kTokenExports, &kSessionExports, &kCredentialExports,
-                                 &kObjectExports, &kUseExports, &kStreamExports, &kKmsExports, &kBytesExports};
+                                 &kObjectExports, &kUseExports, &kStreamExports, &kKmsExports,
+                                 &kRecipientExports, &kBytesExports};
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* home = new Env(env);

@@ -183,6 +183,6 @@ struct Exports { const Export* list; size_t n; };
 
 // One table a file.
 extern const Exports kModuleExports, kRootExports, kTokenExports, kSessionExports, kCredentialExports, kObjectExports,
-    kUseExports, kStreamExports, kKmsExports, kBytesExports;
+    kUseExports, kStreamExports, kKmsExports, kRecipientExports, kBytesExports;
 
 #endif

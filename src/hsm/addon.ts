@@ -121,6 +121,17 @@ export interface Addon {
   dataKey(session: number, key: number, pairs: Uint8Array, length: number, plain: Uint8Array | undefined, blob: Uint8Array): number;
   dataKeyPair(session: number, key: number, pairs: Uint8Array, type: number, param: number, spki: Uint8Array, plain: Uint8Array | undefined, blob: Uint8Array): [spki: number, plain: number, blob: number];
   dataKeyPairSlow(session: number, key: number, pairs: Uint8Array, type: number, param: number, spki: Uint8Array, plain: Uint8Array | undefined, blob: Uint8Array): Promise<[spki: number, plain: number, blob: number]>;
+
+  recipientOpen(session: number, key: number, pairs: Uint8Array, blob: Uint8Array, recipient: Uint8Array, cms: Uint8Array): number;
+  recipientDataKey(session: number, key: number, pairs: Uint8Array, length: number, recipient: Uint8Array, cms: Uint8Array, blob: Uint8Array): [cms: number, blob: number];
+  recipientDataKeyPair(session: number, key: number, pairs: Uint8Array, type: number, param: number, recipient: Uint8Array, spki: Uint8Array, cms: Uint8Array, blob: Uint8Array): [spki: number, cms: number, blob: number];
+  recipientDataKeyPairSlow(session: number, key: number, pairs: Uint8Array, type: number, param: number, recipient: Uint8Array, spki: Uint8Array, cms: Uint8Array, blob: Uint8Array): Promise<[spki: number, cms: number, blob: number]>;
+  recipientRandom(session: number, length: number, recipient: Uint8Array, cms: Uint8Array): number;
+  recipientAgree(session: number, key: number, mech: number, recipient: Uint8Array, cms: Uint8Array, ...params: AddonParams): number;
+  importBegin(service: number, partition: number, objectId: string, wrap: number, bits: number, expiresMs: number, spki: Uint8Array, token: Uint8Array): [spki: number, token: number];
+  importBeginSlow(service: number, partition: number, objectId: string, wrap: number, bits: number, expiresMs: number, spki: Uint8Array, token: Uint8Array): Promise<[spki: number, token: number]>;
+  importFinish(service: number, partition: number, objectId: string, token: Uint8Array, wrapped: Uint8Array, nowMs: number, type: number, param: number, attributes: Uint8Array | undefined, fingerprint: Uint8Array): number;
+  importFinishSlow(service: number, partition: number, objectId: string, token: Uint8Array, wrapped: Uint8Array, nowMs: number, type: number, param: number, attributes: Uint8Array | undefined, fingerprint: Uint8Array): Promise<number>;
   recordMac(table: string, key: string, version: number, body: Uint8Array, mac: Uint8Array): number;
   recordCheck(table: string, key: string, version: number, body: Uint8Array, mac: Uint8Array): boolean;
 

@@ -135,13 +135,19 @@ export interface CutJson {
   readonly spans: readonly { readonly offset: number; readonly length: number }[];
 }
 
-/** Ways to wrap imported key material. */
+/** How material from outside is wrapped: RSAES-OAEP of it, or of an AES key that wraps it (RFC 5649). */
 export type ImportWrap = 'oaepSha1' | 'oaepSha256' | 'aesKeyWrapSha1' | 'aesKeyWrapSha256';
 
 /** KMS key material from outside: unwrapped in the core, known again by its fingerprint (32 bytes). */
 export interface ImportCore {
+  /** A wrapping key: its private half lies in the token alone. */
   importBegin(service: SessionHandle, partition: PartitionHandle, objectId: string, wrap: ImportWrap, bits: number, expiresMs: number):
     Promise<{ readonly publicKey: Buffer; readonly token: Buffer }>;
+  /**
+   * The fingerprint is the same each time the same key comes in for the same object. HSM_E_FORMAT,
+   * HSM_E_INTEGRITY: no token of this key; HSM_E_EXPIRED; HSM_E_CIPHERTEXT, HSM_E_CIPHERTEXT_LEN: does not
+   * unwrap; HSM_E_KEY_SIZE, HSM_E_KEY_VALUE, HSM_E_CURVE: no key of `spec`.
+   */
   importFinish(service: SessionHandle, partition: PartitionHandle, objectId: string, token: Uint8Array, wrapped: Uint8Array, nowMs: number, spec: KeySpec, attributes: readonly Attribute[]):
     Promise<{ readonly fingerprint: Buffer; readonly key: KeyHandle }>;
 }

@@ -1,7 +1,7 @@
 import { HsmError } from './core.ts';
 import type {
-  Attribute, Binding, Core, CoreInfo, CutJson, KeyHandle, KeyInfo, KeySpec, MechanismInfo, MechanismParams, Mode, PartitionHandle,
-  Payload, SecretSource, SessionHandle, SigV4Request, Unseal,
+  Attribute, Binding, Core, CoreInfo, CutJson, ImportCore, ImportWrap, KeyHandle, KeyInfo, KeySpec, MechanismInfo, MechanismParams, Mode, PartitionHandle,
+  Payload, RecipientCore, SecretSource, SessionHandle, SigV4Request, Unseal,
 } from './core.ts';
 import { loadAddon, type Addon, type AddonParams } from './addon.ts';
 import { packAttributes } from './attributes.ts';
@@ -28,6 +28,7 @@ export function loadCore(options: CoreOptions = {}): NativeCore {
 export type Role = 'public' | 'user' | 'officer' | 'caller' | 'context' | 'service';
 const roles: readonly Role[] = ['public', 'user', 'officer', 'caller', 'context', 'service'];
 const modes: readonly Mode[] = ['production', 'dev', 'lab'];
+const importWraps: readonly ImportWrap[] = ['oaepSha1', 'oaepSha256', 'aesKeyWrapSha1', 'aesKeyWrapSha256'];
 const READ_WRITE = 1;
 
 export interface TokenInfo {
@@ -43,7 +44,7 @@ export interface TokenInfo {
 }
 
 /** Hands out what the core answers. See {@link Core}; what is here beside it serves local programs. */
-export class NativeCore implements Core {
+export class NativeCore implements Core, ImportCore, RecipientCore {
   readonly #addon: Addon;
   readonly #payloads: PayloadPool;
   /** Where public results land before they are copied out at their length. */
@@ -449,6 +450,51 @@ export class NativeCore implements Core {
     const [spkiLength, plainLength, blobLength] = await this.#addon.dataKeyPairSlow(session, key, pairs, spec.type, spec.param, publicKey, plain?.room, blob);
     plain?.fill(plainLength);
     return { publicKey: Buffer.from(publicKey.subarray(0, spkiLength)), blob: Buffer.from(blob.subarray(0, blobLength)) };
+  }
+
+  // ---- for attested recipients, and from outside
+
+  recipientOpen(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, blob: Uint8Array, recipient: Uint8Array): Buffer {
+    return this.#answer(this.#addon.recipientOpen(session, key, pairs, blob, recipient, this.#desk));
+  }
+
+  recipientDataKey(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, length: number, recipient: Uint8Array): { readonly cms: Buffer; readonly blob: Buffer } {
+    const cms = this.#desk.subarray(0, 8192);
+    const blob = this.#desk.subarray(8192);
+    const [cmsLength, blobLength] = this.#addon.recipientDataKey(session, key, pairs, length, recipient, cms, blob);
+    return { cms: Buffer.from(cms.subarray(0, cmsLength)), blob: Buffer.from(blob.subarray(0, blobLength)) };
+  }
+
+  async recipientDataKeyPair(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, spec: KeySpec, recipient: Uint8Array): Promise<{ readonly publicKey: Buffer; readonly cms: Buffer; readonly blob: Buffer }> {
+    const rooms = [4096, 8192, 8192].map((length) => Buffer.allocUnsafeSlow(length)) as [Buffer, Buffer, Buffer];
+    const lengths = await this.#addon.recipientDataKeyPairSlow(session, key, pairs, spec.type, spec.param, recipient, ...rooms);
+    const [publicKey, cms, blob] = rooms.map((room, i) => Buffer.from(room.subarray(0, lengths[i]))) as [Buffer, Buffer, Buffer];
+    return { publicKey, cms, blob };
+  }
+
+  recipientRandom(session: SessionHandle, length: number, recipient: Uint8Array): Buffer {
+    return this.#answer(this.#addon.recipientRandom(session, length, recipient, this.#desk));
+  }
+
+  recipientAgree(session: SessionHandle, key: KeyHandle, mech: number, params: MechanismParams, recipient: Uint8Array): Buffer {
+    return this.#answer(this.#addon.recipientAgree(session, key, mech, recipient, this.#desk, ...this.#params(params)));
+  }
+
+  async importBegin(service: SessionHandle, partition: PartitionHandle, objectId: string, wrap: ImportWrap, bits: number, expiresMs: number): Promise<{ readonly publicKey: Buffer; readonly token: Buffer }> {
+    const publicKey = Buffer.allocUnsafeSlow(1024);
+    const token = Buffer.allocUnsafeSlow(6144);
+    const [spkiLength, tokenLength] = await this.#addon.importBeginSlow(service, partition, objectId, importWraps.indexOf(wrap), bits, expiresMs, publicKey, token);
+    return { publicKey: Buffer.from(publicKey.subarray(0, spkiLength)), token: Buffer.from(token.subarray(0, tokenLength)) };
+  }
+
+  async importFinish(
+    service: SessionHandle, partition: PartitionHandle, objectId: string, token: Uint8Array, wrapped: Uint8Array, nowMs: number, spec: KeySpec,
+    attributes: readonly Attribute[],
+  ): Promise<{ readonly key: KeyHandle; readonly fingerprint: Buffer }> {
+    const fingerprint = Buffer.allocUnsafeSlow(32);
+    const key = await this.#packed(attributes, (packed) =>
+      this.#addon.importFinishSlow(service, partition, objectId, token, wrapped, nowMs, spec.type, spec.param, packed, fingerprint));
+    return { key: key as KeyHandle, fingerprint };
   }
 
   recordMac(table: string, key: string, version: number, body: Uint8Array): Buffer {

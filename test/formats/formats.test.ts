@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, privateDecrypt, publicEncrypt } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { loadCore, type NativeCore } from '../../src/hsm/native.ts';
 import { packContext } from '../../src/hsm/context.ts';
 import type { SigV4Request } from '../../src/hsm/core.ts';
 import {
-  Reader, block16, canonicalContext, closeEnvelope, closeSealed, derive, examples, fingerprint, openAccount, openCredential, openEnvelope, openRoot,
+  Reader, block16, canonicalContext, closeEnvelope, closeSealed, derive, examples, fingerprint, openAccount, openCms, openCredential, openEnvelope, openImportToken, openRoot,
   openSealed, packNames, readKeyFile, recordMac, slotKeyOfPassphrase, writeAccount, writeCredential, writeKeyFile, writeRoot, type Names,
 } from './reader.ts';
 
@@ -117,6 +117,32 @@ describe('what the core writes, opened from the key file down', () => {
     expect([opened.expires, opened.principal]).toEqual([5n, 'arn:aws:iam::444455556666:root']);
     made.shown?.release();
     core.closePartition(partition);
+  });
+
+  test('an import token, and what it brings in', async () => {
+    const { sealed, partition } = core.createPartition('121212121212');
+    const account = openAccount(openedRoot(), '121212121212', sealed);
+    const service = core.serviceSession();
+    const objectId = '1234abcd-12ab-34cd-56ef-1234567890ab';
+    const { publicKey, token } = await core.importBegin(service, partition, objectId, 'oaepSha256', 2048, 77);
+    const opened = openImportToken(account, objectId, token);
+    expect([opened.expires, opened.way, opened.bits]).toEqual([77n, 1, 2048]);
+    const secret = createPrivateKey({ key: opened.privateKey, format: 'der', type: 'pkcs8' });
+    expect(hex(createPublicKey(secret).export({ format: 'der', type: 'spki' }))).toBe(hex(publicKey));
+
+    const material = Buffer.alloc(32, 9);
+    const wrapped = publicEncrypt({ key: createPublicKey(secret), oaepHash: 'sha256' }, material);
+    const spec = { type: 0x80000001, param: 256 };
+    const brought = await core.importFinish(service, partition, objectId, token, wrapped, 76, spec, []);
+    expect(hex(brought.fingerprint)).toBe(hex(fingerprint(account, objectId, spec, material)));
+    await expect(core.importFinish(service, partition, objectId, token, wrapped, 77, spec, [])).rejects.toMatchObject({ code: 'HSM_E_EXPIRED' });
+    core.closePartition(partition);
+  });
+
+  test('CMS for a recipient', () => {
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const cms = core.recipientRandom(core.serviceSession(), 48, publicKey.export({ format: 'der', type: 'spki' }));
+    expect(openCms(cms, (wrapped) => privateDecrypt({ key: privateKey, oaepHash: 'sha256' }, wrapped))).toHaveLength(48);
   });
 
   test('a KMS key, and the other way round: an envelope the reader wrote', () => {

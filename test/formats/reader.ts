@@ -206,6 +206,34 @@ export function fingerprint(a: Account, objectId: string, spec: { readonly type:
   return createHmac('sha256', derive(a.key, 'fingerprint', Buffer.alloc(0), 32)).update(bytes).digest();
 }
 
+// ---- CMS EnvelopedData (RFC 5652), as a recipient opens it ----
+
+/** Content of the elements of a DER sequence, in order. */
+function elements(der: Buffer): readonly Buffer[] {
+  const found: Buffer[] = [];
+  for (const r = new Reader(der); r.left > 0;) {
+    r.u8();
+    const first = r.u8();
+    found.push(r.take(first < 0x80 ? first : first === 0x81 ? r.u8() : r.u16()));
+  }
+  return found;
+}
+
+const at = (list: readonly Buffer[], i: number): Buffer => {
+  const one = list[i];
+  if (one === undefined) throw new Error('too few elements');
+  return one;
+};
+
+export function openCms(cms: Buffer, unwrap: (wrapped: Buffer) => Buffer): Buffer {
+  const whole = elements(at(elements(cms), 0));
+  const data = elements(at(elements(at(whole, 1)), 0));
+  const recipient = elements(at(elements(at(data, 1)), 0));
+  const info = elements(at(data, 2));
+  const decipher = createDecipheriv('aes-256-cbc', unwrap(at(recipient, 3)), at(elements(at(info, 1)), 1));
+  return Buffer.concat([decipher.update(at(info, 2)), decipher.final()]);
+}
+
 // ---- the worked examples ----
 
 /** `name = hex` lines of every ```example block of a page; lines that begin with a blank go on. */

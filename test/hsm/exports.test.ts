@@ -8,7 +8,7 @@ const calls = [...header.matchAll(/\bhsm_(\w+)\([^;{]*\);/g)].map(([, name]) => 
 
 /** Calls that may run on the queue: slow mechanisms, key generation, PIN and passphrase derivation. */
 const slow = [
-  'batch', 'create', 'dataKeyPair', 'decrypt', 'derive', 'encrypt', 'final', 'generatePair', 'login', 'once', 'pinCheck', 'pinSet', 'recover', 'rootCreate',
+  'batch', 'create', 'dataKeyPair', 'decrypt', 'derive', 'encrypt', 'final', 'generatePair', 'importBegin', 'importFinish', 'login', 'once', 'pinCheck', 'pinSet', 'recipientDataKeyPair', 'recover', 'rootCreate',
   'rootOpen', 'selfTest', 'sign', 'tokenCreate', 'tokenPin', 'tokenReset', 'unwrap', 'verify', 'wrap',
 ].map((name) => `${name}Slow`);
 
@@ -16,14 +16,14 @@ const slow = [
 const giving = {
   'nothing, a handle, a number or a flag': [
     'approved', 'approvedCarry', 'attrSet', 'begin', 'cancel', 'close', 'copy', 'create', 'credentialClose', 'credentialOpen', 'credentialWrite',
-    'decapsulate', 'derive', 'destroy', 'find', 'generate', 'generatePair', 'keyDescribe', 'login', 'logout', 'mechAt', 'mechDescribe', 'objectClose',
+    'decapsulate', 'derive', 'destroy', 'find', 'generate', 'generatePair', 'importFinish', 'keyDescribe', 'login', 'logout', 'mechAt', 'mechDescribe', 'objectClose',
     'objectOpen', 'open', 'partitionClose', 'partitionEphemeral', 'partitionOpen', 'partitionRestrict', 'pinCheck', 'pinSet', 'recordCheck', 'rootClose',
     'rootOpen', 'selfTest', 'selfTestAt', 'sessionClose', 'sessionOpen', 'sessionRole', 'sessionService', 'sigv4Verify', 'tokenDescribe', 'tokenOpen',
     'tokenRefresh', 'unwrap', 'updateKey', 'verify', 'zeroise', 'describe', 'envelopePeek',
   ],
   'ciphertext, signature, MAC, digest, public key, sealed or wrapped object, random': [
-    'attrGet', 'batch', 'digest', 'encapsulate', 'encrypt', 'envelopeMove', 'envelopeSeal', 'final', 'objectSeal', 'once', 'partitionCreate',
-    'publicKey', 'random', 'recordMac', 'rootCreate', 'sha256', 'sign', 'tokenCreate', 'tokenMac', 'tokenPin', 'tokenReset', 'tokenTag', 'update', 'wrap',
+    'attrGet', 'batch', 'digest', 'encapsulate', 'encrypt', 'envelopeMove', 'envelopeSeal', 'final', 'importBegin', 'objectSeal', 'once', 'partitionCreate',
+    'publicKey', 'random', 'recipientAgree', 'recipientDataKey', 'recipientDataKeyPair', 'recipientOpen', 'recipientRandom', 'recordMac', 'rootCreate', 'sha256', 'sign', 'tokenCreate', 'tokenMac', 'tokenPin', 'tokenReset', 'tokenTag', 'update', 'wrap',
   ],
   'payload by contract': ['agree', 'credentialCreate', 'dataKey', 'dataKeyPair', 'decrypt', 'envelopeOpen', 'kemOpen', 'kemSeal', 'recover'],
   'bytes the caller gave': ['base64', 'jsonCut', 'payloadAlloc', 'payloadFree', 'payloadWipe'],
