@@ -113,6 +113,17 @@ export function sign(host: string, body: string | Buffer, signing: Signing = {})
   return { ...headers, authorization: `AWS4-HMAC-SHA256 Credential=${signing.accessKeyId ?? accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}` };
 }
 
+/** A path whose query carries the signature. */
+export function presign(host: string, path: string, service: string, seconds: number, timeMs = Date.now()): string {
+  const stamp = `${new Date(timeMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+  const scope = `${stamp.slice(0, 8)}/${region}/${service}/aws4_request`;
+  const [target = '/', query = ''] = path.split('?');
+  const parts = [...query.split('&').filter((part) => part !== ''), 'X-Amz-Algorithm=AWS4-HMAC-SHA256', `X-Amz-Credential=${encodeURIComponent(`${accessKeyId}/${scope}`)}`, `X-Amz-Date=${stamp}`, `X-Amz-Expires=${seconds}`, 'X-Amz-SignedHeaders=host'].sort();
+  const canonical = ['GET', target, parts.join('&'), `host:${host}`, '', 'host', hex('')].join('\n');
+  const key = [region, service, 'aws4_request'].reduce<Buffer>((k, part) => mac(k, part), mac(`AWS4${secret}`, stamp.slice(0, 8)));
+  return `${target}?${parts.join('&')}&X-Amz-Signature=${mac(key, ['AWS4-HMAC-SHA256', stamp, scope, hex(canonical)].join('\n')).toString('hex')}`;
+}
+
 export interface Answered {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lookupEvents } from '../../src/audit/lookup.ts';
 import { verifyTrail } from '../../src/audit/verify.ts';
-import { account, call, kmsTarget, newHome, openRoom, region, send, sign } from './room.ts';
+import { account, call, kmsTarget, newHome, openRoom, presign, region, send, sign } from './room.ts';
 import type { Room } from './room.ts';
 
 let room: Room;
@@ -58,6 +58,12 @@ describe('AWS JSON 1.1', () => {
   it('an unknown operation, and an unknown service', async () => {
     expect(await call(room, 'MakeCoffee', {})).toEqual({ status: 400, body: { __type: 'UnknownOperationException' } });
     expect((await call(room, '', {}, { headers: { 'x-amz-target': 'Other.Encrypt' } })).body).toEqual({ __type: 'UnknownOperationException' });
+  });
+
+  it('text beyond ASCII goes both ways', async () => {
+    const Description = 'Schlüssel für die Tür, 鍵 🔑';
+    const made = await call(room, 'CreateKey', { Description });
+    expect(made.body['KeyMetadata']).toMatchObject({ Description });
   });
 
   it('no body is an empty one', async () => {
@@ -130,6 +136,11 @@ describe('the query services', () => {
     expect(posted.text).toContain(`<Arn>arn:aws:iam::${account}:root</Arn><UserId>${account}</UserId><Account>${account}</Account>`);
     const got = await send(room.server.url, 'GET', `/?${form}`, sign(host, '', { method: 'GET', path: `/?${form}`, service: 'sts' }));
     expect(got.status).toBe(200);
+    const url = presign(host, `/?${form}`, 'sts', 60);
+    expect((await send(room.server.url, 'GET', url, { host })).status).toBe(200);
+    expect((await send(room.server.url, 'GET', url.replace('Version=2011-06-15', 'Version=2011-06-16'), { host })).text).toContain('<Code>SignatureDoesNotMatch</Code>');
+    const old = await send(room.server.url, 'GET', presign(host, `/?${form}`, 'sts', 60, Date.now() - 120_000), { host });
+    expect(old.text).toMatch(/<Code>SignatureDoesNotMatch<\/Code><Message>Signature expired: /);
   });
   it('speak their own errors', async () => {
     const wrong = await send(room.server.url, 'POST', '/', sign(host, form, { service: 'sts', headers: typed, accessKeyId: 'AKIANOBODY' }), form);
@@ -179,7 +190,8 @@ describe('the trail', () => {
     const input = { LookupAttributes: [{ AttributeKey: 'EventName', AttributeValue: 'CreateKey' }] };
     const { status, body } = await call(room, 'LookupEvents', input, { service: 'cloudtrail', headers: { 'x-amz-target': 'com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents' } });
     expect(status).toBe(200);
-    expect(body['Events']).toMatchObject([{ EventName: 'CreateKey', ReadOnly: 'false', Username: 'root' }]);
+    const created = { EventName: 'CreateKey', ReadOnly: 'false', Username: 'root' };
+    expect(body['Events']).toMatchObject([created, created]);
   });
 });
 

@@ -1,0 +1,16 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { loadCore } from './src/hsm/native.ts';
+import { openSqlite } from './src/store/sqlite.ts';
+const home = mkdtempSync('/tmp/w/m-'); const core = loadCore(); core.createRoot('production', { how: 'keyfile', path: home + '/root.key' });
+let store = await openSqlite({ home, core, cacheBytes: 64e6 });
+const N = Number(process.argv[2] ?? 1000000), account = '111122223333', region = 'us-east-1';
+const c0 = process.cpuUsage(), t0 = performance.now();
+for (let i = 0; i < N; i += 2000) await Promise.all(Array.from({ length: 2000 }, (_, n) => store.tx(async (tx) => { const id = crypto.randomUUID(); tx.insert('key', { id: `${account}/${region}/${id}`, account, region, sealed: Buffer.alloc(180, n), body: { keyId: id, spec: 'SYMMETRIC_DEFAULT', usage: 'ENCRYPT_DECRYPT', origin: 'AWS_KMS', manager: 'CUSTOMER', state: 'Enabled', description: '', createdMs: Date.now(), tags: [], materials: [{ id: 'x'.repeat(64), state: 'CURRENT', createdMs: 1 }], onDemandRotations: 0, grants: 0 } }); })));
+const u = process.cpuUsage(c0); console.log('insert us wall', (performance.now() - t0) * 1000 / N, 'cpu', (u.user + u.system) / N, 'bytes/key', statSync(home + '/strongroom.db').size / N, 'rss MB', process.memoryUsage().rss / 1e6);
+await store.close(); const t1 = performance.now(); store = await openSqlite({ home, core }); console.log('open ms', performance.now() - t1);
+let after: string | undefined, pages = 0; const ids: string[] = []; let first = 0, last = 0;
+const t2 = performance.now();
+do { const t = performance.now(); const p: any = await store.list('key', { index: 'key.place', equals: [account, region], limit: 1000, ...(after === undefined ? {} : { after }) }); if (pages === 5) first = performance.now() - t; last = performance.now() - t; if (pages % 20 === 0) ids.push(p.rows[0].id); after = p.next; pages++; } while (after !== undefined);
+console.log('pages', pages, 'ms/page', (performance.now() - t2) / pages, 'early', first, 'late', last, 'rss MB', process.memoryUsage().rss / 1e6);
+const t3 = performance.now(), c3 = process.cpuUsage(); for (const id of ids) await store.get('key', id); const u3 = process.cpuUsage(c3); console.log('get us', (performance.now() - t3) * 1000 / ids.length, u3.user / ids.length);
+await store.close(); rmSync(home, { recursive: true }); process.exit(0);
