@@ -79,6 +79,11 @@ export const rsa: Readonly<Record<string, Play>> = {
     if (test['result'] !== 'invalid') judge(tally, c, again[0]!, test['msg']);
     else tally.check(!gives(again[0]!, test['msg']) && JSON.stringify(again[0]) === JSON.stringify(again[1]), [test['tcId'], again]);
   },
+  // What it opens to is the same in every library that follows the draft.
+  'implicit-rejection/rsa_2048': ({ group, test }, tally) => {
+    const answer = decrypt(KEY.RSA, der(group['privateKeyPkcs8']), MECH.RSA_PKCS, {}, test['ct']);
+    tally.check(gives(answer, test['msg']), [test['tcId'], test['comment'], answer]);
+  },
   'acvp/RSA-SigGen-FIPS186-5': acvpSignature,
   'acvp/RSA-SigVer-FIPS186-5': acvpSignature,
   'acvp/RSA-SignaturePrimitive-2.0': primitive((key, input) => sign(KEY.RSA, key, MECH.RSA_X_509, {}, input), 'message', 'signature'),
