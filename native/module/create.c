@@ -98,8 +98,8 @@ hsm_generate(hsm_session session, hsm_part part, hsm_spec spec, const hsm_attr *
 	order.made_by = m.row->id;
 	st = object_make(&(struct object_plan){ .session = s, .part = p, .klass = HSM_CLASS_SECRET, .spec = spec,
 		.order = &order, .attrs = attrs, .n = n, .material = &m.material }, &o);
-	if (st == HSM_OK && (st = object_publish(s, o, key)) == HSM_OK)
-		o = NULL;
+	if (st == HSM_OK)
+		st = object_publish(s, &o, key);
 out:
 	object_discard(o);
 	secret_wipe(&m.material);
@@ -124,19 +124,12 @@ pair_publish(struct session *s, struct object **pub_o, struct object **o, hsm_ke
 {
 	hsm_status st;
 
-	if (*pub_o != NULL) {
-		if ((st = object_publish(s, *pub_o, pub)) != HSM_OK)
-			return st;
-		*pub_o = NULL;
-	}
-	if ((st = object_publish(s, *o, key)) == HSM_OK) {
-		*o = NULL;
-		return HSM_OK;
-	}
-	if (pub != NULL) {
-		object_end(*pub);
-		*pub = 0;
-	}
+	if (*pub_o != NULL && (st = object_publish(s, pub_o, pub)) != HSM_OK)
+		return st;
+	if ((st = object_publish(s, o, key)) == HSM_OK || pub == NULL)
+		return st;
+	object_end(*pub);
+	*pub = 0;
 	return st;
 }
 
@@ -308,8 +301,8 @@ hsm_create(hsm_session session, hsm_part part, const hsm_attr *attrs, size_t n, 
 	st = object_make(&(struct object_plan){ .session = s, .part = p, .klass = (uint32_t)klass, .spec.type = type,
 		.order = &order, .attrs = attrs, .n = n, .material = &material,
 		.consistent = true, .inconsistent = HSM_E_KEY_VALUE }, &o);
-	if (st == HSM_OK && (st = object_publish(s, o, key)) == HSM_OK)
-		o = NULL;
+	if (st == HSM_OK)
+		st = object_publish(s, &o, key);
 out:
 	object_discard(o);
 	secret_wipe(&material);
@@ -349,8 +342,8 @@ hsm_copy(hsm_session session, hsm_key from, const hsm_attr *attrs, size_t n, hsm
 		goto out;
 	st = object_make(&(struct object_plan){ .session = s, .part = object_partition(source), .klass = f->klass,
 		.spec = f->spec, .order = &order, .from = f, .attrs = attrs, .n = n, .material = &material }, &o);
-	if (st == HSM_OK && (st = object_publish(s, o, key)) == HSM_OK)
-		o = NULL;
+	if (st == HSM_OK)
+		st = object_publish(s, &o, key);
 out:
 	object_discard(o);
 	secret_wipe(&material);

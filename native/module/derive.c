@@ -137,8 +137,8 @@ hsm_derive(hsm_session session, hsm_key base, hsm_mech mech, const hsm_params *p
 	(void)facts_find(order.base, HSM_ATTR_DERIVE_TEMPLATE, &order.template);
 	st = object_make(&(struct object_plan){ .session = loan.session, .part = p, .klass = target.klass,
 		.spec = derive_spec(&target), .order = &order, .attrs = attrs, .n = n, .material = &job.made }, &o);
-	if (st == HSM_OK && (st = object_publish(loan.session, o, key)) == HSM_OK)
-		o = NULL;
+	if (st == HSM_OK)
+		st = object_publish(loan.session, &o, key);
 out:
 	object_discard(o);
 	secret_wipe(&job.made);

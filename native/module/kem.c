@@ -52,8 +52,8 @@ shared_keep(struct job *j, uint32_t template, const hsm_attr *attrs, size_t n, h
 	(void)facts_find(object_facts(j->loan->object), template, &order.template);
 	st = object_make(&(struct object_plan){ .session = s, .part = p, .klass = HSM_CLASS_SECRET,
 		.spec = derive_spec(&target), .order = &order, .attrs = attrs, .n = n, .material = &j->shared }, &o);
-	if (st == HSM_OK && (st = object_publish(s, o, key)) == HSM_OK)
-		o = NULL;
+	if (st == HSM_OK)
+		st = object_publish(s, &o, key);
 	object_discard(o);
 	partition_release(p);
 	return st;

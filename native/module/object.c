@@ -323,11 +323,32 @@ out:
 	return st;
 }
 
+/* Who closes a partition says so first and ends its objects afterwards; we
+ * publish first and look afterwards. */
+static hsm_status
+object_give_out(struct object *o, hsm_key *handle)
+{
+	struct partition *p = o->part;
+	hsm_key mine = o->handle;
+	hsm_status st = gate_ready();
+
+	partition_retain(p);
+	table_publish(&objects, mine, o);
+	if (st == HSM_OK && !partition_alive(p))
+		st = HSM_E_PARTITION;
+	if (st != HSM_OK)
+		(void)table_end(&objects, mine);
+	partition_release(p);
+	*handle = st == HSM_OK ? mine : 0;
+	return st;
+}
+
 /* In a token's partition a session takes what it made along, unless it was
  * put to rest. */
 hsm_status
-object_publish(struct session *s, struct object *o, hsm_key *handle)
+object_publish(struct session *s, struct object **out, hsm_key *handle)
 {
+	struct object *o = *out;
 	hsm_status st;
 
 	*handle = 0;
@@ -336,9 +357,8 @@ object_publish(struct session *s, struct object *o, hsm_key *handle)
 			return st;
 		o->owner = session_handle(s);
 	}
-	*handle = o->handle;
-	table_publish(&objects, o->handle, o);
-	return HSM_OK;
+	*out = NULL;
+	return object_give_out(o, handle);
 }
 
 hsm_status
@@ -356,7 +376,7 @@ object_adopt(struct session *s, struct partition *p, uint32_t klass, hsm_spec sp
 	*handle = 0;
 	if ((st = object_make(&plan, &o)) != HSM_OK)
 		return st;
-	if ((st = object_publish(s, o, handle)) != HSM_OK) {
+	if ((st = object_publish(s, &o, handle)) != HSM_OK && o != NULL) {
 		secret_move(material, &o->material);
 		object_discard(o);
 	}
@@ -568,8 +588,7 @@ hsm_object_open(hsm_session session, hsm_part part, hsm_binding names, hsm_in se
 		goto out;
 	if ((st = sealed_keep(o, names, sealed)) != HSM_OK)
 		goto out;
-	*key = o->handle;
-	table_publish(&objects, o->handle, o);
+	st = object_give_out(o, key);
 	o = NULL;                       /* the table's now */
 out:
 	object_discard(o);

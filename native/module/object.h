@@ -67,10 +67,11 @@ struct object_plan {
 	hsm_status inconsistent;                /* what that failure answers */
 };
 
-/* Make one; it is nobody's yet. object_publish gives out the handle,
- * object_discard wipes it. */
+/* Make one; it is nobody's yet. object_publish gives it to the table (then *o
+ * is NULL, also when it was ended at once, its partition being closed) and
+ * answers its handle; object_discard wipes it. */
 HSM_MUST_USE hsm_status object_make(const struct object_plan *plan, struct object **o);
-HSM_MUST_USE hsm_status object_publish(struct session *s, struct object *o, hsm_key *handle);
+HSM_MUST_USE hsm_status object_publish(struct session *s, struct object **o, hsm_key *handle);
 void object_discard(struct object *o);                    /* NULL is fine */
 
 hsm_key object_handle(const struct object *o);

@@ -205,8 +205,8 @@ hsm_unwrap(hsm_session session, hsm_key kek, hsm_mech mech, const hsm_params *pa
 	plan.session = loan.session;
 	plan.part = p;
 	st = object_make(&plan, &o);
-	if (st == HSM_OK && (st = object_publish(loan.session, o, key)) == HSM_OK)
-		o = NULL;
+	if (st == HSM_OK)
+		st = object_publish(loan.session, &o, key);
 out:
 	object_discard(o);
 	free(rest);
