@@ -286,12 +286,30 @@ table_end(struct table *t, uint64_t handle)
 	return true;
 }
 
-/* The chunks stay allocated: other threads of the parent may have held them
- * half-changed when the process forked. */
+/* What a child leaves of its parent's: not freed, since other threads may have
+ * held it half-changed when the process forked, but not lost from sight. */
+struct estate { struct estate *older; struct chunk *chunks[]; };
+static struct estate *estates;
+
+static void
+estate_keep(struct table *t)
+{
+	const uint32_t n = (atomic_load(&t->span) + CHUNK_SLOTS - 1) >> CHUNK_BITS;
+	struct estate *e;
+
+	if (n == 0 || (e = malloc(sizeof *e + n * sizeof *e->chunks)) == NULL)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		e->chunks[i] = atomic_load(&t->chunks[i]);
+	e->older = estates;
+	estates = e;
+}
+
 void
 table_forget(struct table *t)
 {
 	lock_give(&t->lock);
+	estate_keep(t);
 	for (uint32_t i = 0; i < TABLE_CHUNKS; i++)
 		atomic_store(&t->chunks[i], NULL);
 	atomic_store(&t->span, 0);
