@@ -3,7 +3,7 @@
  * process dies, however it dies, so there is nothing stale to clean up.
  */
 import Database from 'better-sqlite3';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreError } from './store.ts';
 
@@ -13,7 +13,9 @@ export interface HomeLock {
 
 export function lockHome(home: string): HomeLock {
   const pidFile = join(home, 'pid');
-  const db = new Database(join(home, 'lock'), { timeout: 0 });
+  const path = join(home, 'lock');
+  closeSync(openSync(path, 'a', 0o600));
+  const db = new Database(path, { timeout: 0 });
   try {
     db.pragma('journal_mode = DELETE');
     db.exec('BEGIN EXCLUSIVE');

@@ -1,6 +1,6 @@
 /** The store on one SQLite file: this process's own, with one writer thread and verified records in memory. */
 import Database from 'better-sqlite3';
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Core } from '../hsm/core.ts';
 import { RecordCache } from './cache.ts';
@@ -82,10 +82,10 @@ export class SqliteStore implements Store {
 
   static async start(options: SqliteOptions, lock: HomeLock): Promise<SqliteStore> {
     const path = join(options.home, 'strongroom.db');
-    const fresh = !existsSync(path);
+    // Made here, because SQLite gives the files beside it the mode that it finds.
+    closeSync(openSync(path, 'a', 0o600));
     const writer = await GroupCommit.start(options.ceiling === undefined ? { path } : { path, ceiling: options.ceiling });
     try {
-      if (fresh) chmodSync(path, 0o600);
       const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5_000 });
       db.pragma('cache_size = -65536');
       return new SqliteStore(options, lock, db, writer);

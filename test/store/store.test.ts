@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -153,6 +153,12 @@ describe('an altered database', () => {
 describe('the home', () => {
   it('is one process\'s', async () => {
     await expect(open()).rejects.toMatchObject({ code: 'Busy', message: expect.stringContaining(`in use by process ${process.pid}`) as string });
+  });
+  it('has no file that others can read', async () => {
+    await put('a', {});
+    const files = readdirSync(home);
+    expect(files).toEqual(expect.arrayContaining(['lock', 'pid', 'strongroom.db', 'strongroom.db-wal']));
+    for (const file of files) expect([file, statSync(join(home, file)).mode & 0o077]).toEqual([file, 0]);
   });
   it('closed stores say so', async () => {
     await store.close();
