@@ -37,29 +37,30 @@ static const hsm_in label = { (const uint8_t *)"envelope", 8 };
 /* The forms byte: object id in the low half, material id in the high one. */
 enum { FORM_TEXT, FORM_UUID, FORM_MRK, FORM_HEX64 };
 
+/* Value of a lower-case hex digit; over 15: none. */
+static unsigned
+hex_digit(uint8_t c)
+{
+	const unsigned digit = c - (unsigned)'0', letter = c - (unsigned)'a';
+
+	return digit < 10 ? digit : letter < 6 ? letter + 10 : 16;
+}
+
 /* Lower-case hex digits -> bytes, skipping dashes where a UUID has them. */
 static bool
 hex_pack(hsm_in text, bool dashes, uint8_t *out)
 {
-	static const char digits[] = "0123456789abcdef";
-	size_t n = 0;
-	uint8_t half = 0;
+	unsigned bad = 0, high, low;
 
-	for (size_t i = 0; i < text.len; i++) {
-		const char *found;
-
-		if (dashes && (i == 8 || i == 13 || i == 18 || i == 23)) {
-			if (text.ptr[i] != '-')
-				return false;
-			continue;
-		}
-		if (text.ptr[i] == 0 || (found = strchr(digits, text.ptr[i])) == NULL)
-			return false;
-		half = (uint8_t)(half << 4 | (found - digits));
-		if (++n % 2 == 0)
-			*out++ = half;
+	for (size_t i = 0; i < text.len; i += 2) {
+		if (dashes && (i == 8 || i == 13 || i == 18 || i == 23))
+			bad |= (unsigned)(text.ptr[i++] != '-');
+		high = hex_digit(text.ptr[i]);
+		low = hex_digit(text.ptr[i + 1]);
+		bad |= (high | low) >> 4;
+		*out++ = (uint8_t)(high << 4 | (low & 15));
 	}
-	return true;
+	return bad == 0;
 }
 
 static size_t
