@@ -3,6 +3,8 @@
 
 #include "mech/hkey.h"
 #include "mech/mech.h"
+#include "module/attrs.h"
+#include "module/code.h"
 #include "module/context.h"
 #include "module/credential.h"
 #include "module/envelope.h"
@@ -84,6 +86,41 @@ sealed_md(void **state)
 	assert_int_equal(secret_copy(&kdk, example("key")), HSM_OK);
 	assert_int_equal(seal_open(&kdk, "object", example("context"), example("sealed"), &clear), HSM_OK);
 	assert_example("clear", secret_in(&clear));
+	secret_wipe(&kdk);
+	secret_wipe(&clear);
+}
+
+static void
+object_md(void **state)
+{
+	struct secret kdk, clear;
+	struct facts *facts;
+	hsm_in material, sealed, value;
+
+	(void)state;
+	read_page("object");
+	sealed = example("sealed");
+	assert_int_equal(sealed.ptr[0], 0);
+	assert_int_equal(secret_copy(&kdk, example("key")), HSM_OK);
+	assert_int_equal(seal_open(&kdk, "object", example("context"), (hsm_in){ sealed.ptr + 1, sealed.len - 1 }, &clear), HSM_OK);
+	assert_example("clear", secret_in(&clear));
+	assert_int_equal(object_decode(secret_in(&clear), &facts, &material), HSM_OK);
+	assert_example("material", material);
+	assert_int_equal(facts->klass, HSM_CLASS_SECRET);
+	assert_int_equal(facts->spec.type, HSM_KEY_AES);
+	assert_int_equal(facts->spec.param, 256);
+	assert_int_equal(facts->use, MECH_ENCRYPT | MECH_DECRYPT);
+	assert_true((facts->flags & FACT_PRIVATE) != 0 && (facts->flags & FACT_EXTRACTABLE) == 0);
+	assert_true(facts_find(facts, HSM_ATTR_LABEL, &value));
+	assert_memory_equal(value.ptr, "example", 7);
+	/* Every shorter form is refused. */
+	for (size_t len = 0; len < clear.len; len++) {
+		struct facts *none;
+		hsm_in nothing;
+
+		assert_int_equal(object_decode((hsm_in){ clear.ptr, len }, &none, &nothing), HSM_E_FORMAT);
+	}
+	facts_free(facts);
 	secret_wipe(&kdk);
 	secret_wipe(&clear);
 }
@@ -232,6 +269,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sealed_md),
+		cmocka_unit_test(object_md),
 		cmocka_unit_test(root_md),
 		cmocka_unit_test(record_md),
 		cmocka_unit_test(envelope_md),
