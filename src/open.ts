@@ -112,17 +112,18 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     const recorder = new ChainRecorder(store);
     const keyring = new Keyring(core, session);
     const log = (line: string): void => { process.stderr.write(`strongroom: ${line}\n`); };
+    const identities = new StoredIdentities(store);
     const kms = createService({
       core, store, keyring, recorder, session, log,
       regions: config.regions,
       partition: (account) => accounts.partition(account),
-      identities: new StoredIdentities(store),
+      identities,
     });
     const caretaker = new Caretaker(kms);
     caretaker.start();
     undo.push(() => caretaker.stop());
     const server = await createServer({
-      core, store, recorder, session, accounts,
+      core, store, recorder, session, accounts, identities,
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
       adminRoutes: keyRoutes(store, config.regions),
       home: config.home, host: config.host, port: config.port,

@@ -64,6 +64,8 @@ export function parsePolicy(text: string, kind: PolicyKind): Policy {
   });
 }
 
+const everything: Choice<string> = Object.freeze({ entries: Object.freeze(['*']), not: false });
+
 function parseStatement(value: unknown, kind: PolicyKind): Statement {
   const statement = object(value, 'Syntax errors in policy.');
   onlyMembers(statement, ['Sid', 'Effect', 'Principal', 'NotPrincipal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition']);
@@ -74,12 +76,13 @@ function parseStatement(value: unknown, kind: PolicyKind): Statement {
     sid: sid ?? '', effect,
     principals: choice(statement, 'Principal', parsePrincipals),
     actions: choice(statement, 'Action', parseActions),
-    resources: choice(statement, 'Resource', (given) => texts(given)),
+    // A trust policy lies on its role: it speaks of nothing else.
+    resources: choice(statement, 'Resource', (given) => texts(given)) ?? (kind === 'trust' ? everything : undefined),
     conditions: parseConditions(statement['Condition']),
   };
   if (kind === 'identity' && read.principals !== undefined) throw new PolicyError('Policy document should not specify a principal.');
   if (kind !== 'identity' && read.principals === undefined) throw new PolicyError('Policy statement must contain a principal.');
-  if (kind === 'trust' && read.resources !== undefined) throw new PolicyError('Has prohibited field Resource.');
+  if (kind === 'trust' && read.resources !== everything) throw new PolicyError('Has prohibited field Resource.');
   // A key policy's statement without actions or resources is taken, and has no effect.
   if (kind !== 'resource' && read.actions === undefined) throw new PolicyError('Policy statement must contain actions.');
   if (kind === 'identity' && read.resources === undefined) throw new PolicyError('Policy statement must contain resources.');

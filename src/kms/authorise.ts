@@ -53,7 +53,7 @@ export class Authoriser {
   /** Throws AccessDeniedException. */
   async check(request: ServiceRequest, principal: Principal, input: Readonly<Record<string, unknown>>, need: Need, nowMs: number): Promise<Authority> {
     const { key } = need;
-    const identity = principal.kind === 'root' || principal.kind === 'service' ? nobody : await this.#identities.of(principal, request.caller.accessKeyId);
+    const identity = principal.kind === 'root' || principal.kind === 'service' ? nobody : await this.#identities.of(principal, request.caller);
     if (need.account !== principal.account && (key === undefined || !need.crossAccount)) throw this.#hidden(request, principal, input, identity, need, nowMs);
 
     const resourcePolicy = key && (await this.#policyOf(key));
@@ -78,7 +78,7 @@ export class Authoriser {
 
   /** Could this principal call PutKeyPolicy under this policy? The lock-out check. */
   async allowsUnder(policy: Policy, request: ServiceRequest, principal: Principal, key: Key, nowMs: number): Promise<boolean> {
-    const identity = principal.kind === 'root' || principal.kind === 'service' ? nobody : await this.#identities.of(principal, request.caller.accessKeyId);
+    const identity = principal.kind === 'root' || principal.kind === 'service' ? nobody : await this.#identities.of(principal, request.caller);
     return evaluate({
       principal, action: 'kms:PutKeyPolicy', resource: key.arn, resourceAccount: key.account, resourcePolicy: policy,
       context: new RequestContext(request, principal, {}, key, undefined, nowMs),

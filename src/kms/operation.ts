@@ -3,6 +3,7 @@
  * around it (check, resolve, authorise, run, record) is written once, in service.ts.
  */
 import type { Payload, SessionHandle } from '../hsm/core.ts';
+import type { Policy } from '../iam/policy.ts';
 
 /** Who calls, as SigV4 found out. */
 export interface Caller {
@@ -23,6 +24,8 @@ export interface Caller {
   readonly service?: string;
   /** What else the caller's credentials prove: `aws:SourceArn`, `aws:MultiFactorAuthPresent` and the like. */
   readonly facts?: Readonly<Record<string, string | readonly string[]>>;
+  /** Of a session: what its maker left of the principal's rights; each must allow. */
+  readonly sessionPolicies?: readonly Policy[];
 }
 
 /** One request, after transport and before any rule. Knows nothing of HTTP. */

@@ -1,8 +1,12 @@
 /** Tenants and their access keys: made here, loaded here. Each account is a partition of the core. */
 import type { Core, KeyHandle, PartitionHandle, Payload, SecretSource, SessionHandle } from '../hsm/core.ts';
-import type { AccountRecord, CredentialRecord } from '../iam/records.ts';
+import { rootArn } from '../iam/arn.ts';
+import { Directory, findPrincipal, insertPrincipal, newUser } from '../iam/directory.ts';
+import { refused } from '../iam/errors.ts';
+import { limits } from '../iam/limits.ts';
+import type { AccountRecord, CredentialRecord, UserRecord } from '../iam/records.ts';
 import { StoreError } from '../store/store.ts';
-import type { Page, Row, Store } from '../store/store.ts';
+import type { Page, Row, Store, Tx } from '../store/store.ts';
 
 /** Refused administration: `status` is HTTP's. */
 export class AdminError extends Error {
@@ -16,6 +20,10 @@ export interface NewCredential {
   readonly account: string;
   /** Absent: the account's root. */
   readonly userName?: string;
+  /** Acts as this service instead: `s3.amazonaws.com`. */
+  readonly service?: string;
+  /** IAM's rules: the user must be there, and have room for one more. Else a user that is not there is made. */
+  readonly strict?: boolean;
   /** Absent: made at random. */
   readonly accessKeyId?: string;
   readonly secret: SecretSource;
@@ -36,7 +44,15 @@ export interface MadeCredential {
 const userName = /^[\w+=,.@-]{1,64}$/;
 const keyAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
+/** Who a credential acts as. */
+interface Holder {
+  readonly principal: string;
+  readonly principalId: string;
+  readonly user?: Row<UserRecord>;
+}
+
 export class Accounts {
+  readonly directory: Directory;
   readonly #core: Core;
   readonly #store: Store;
   readonly #service: SessionHandle;
@@ -47,6 +63,7 @@ export class Accounts {
     this.#core = core;
     this.#store = store;
     this.#service = service;
+    this.directory = new Directory(store, (prefix) => this.newId(prefix));
   }
 
   /** The account's partition, opened once; undefined: no such account. */
@@ -110,15 +127,23 @@ export class Accounts {
     const { account } = wanted;
     const partition = await this.require(account);
     if (wanted.userName !== undefined && !userName.test(wanted.userName)) throw new AdminError(400, 'a user name is 1 to 64 of letters, digits and +=,.@_-');
-    const accessKeyId = wanted.accessKeyId ?? this.#newId('AKIA');
-    const principal = wanted.userName === undefined ? `arn:aws:iam::${account}:root` : `arn:aws:iam::${account}:user/${wanted.userName}`;
+    const accessKeyId = wanted.accessKeyId ?? this.newId('AKIA');
+    const { principal } = await this.#holder(wanted);
     const made = this.#core.createCredential(this.#service, partition, accessKeyId, principal, 0, wanted.secret, wanted.show);
     try {
       await this.#store.tx(async (tx) => {
-        const principalId = wanted.userName === undefined ? account : await this.#principalId(principal, account);
+        const { principalId, user } = await this.#holder(wanted, tx);
+        if (user !== undefined) {
+          const { keys } = user.body;
+          if (wanted.strict === true && keys.length >= limits.keysPerUser) throw refused.quota('AccessKeysPerUser', limits.keysPerUser);
+          tx.update(user, { body: { ...user.body, keys: [...keys, accessKeyId] } });
+        }
         tx.insert<CredentialRecord>('credential', {
           id: accessKeyId, account, region: '', sealed: made.sealed,
-          body: { principal, principalId, status: 'Active', expiresMs: 0, ...(wanted.userName === undefined ? {} : { userName: wanted.userName }) },
+          body: {
+            principal, principalId, status: 'Active', expiresMs: 0,
+            ...(user === undefined ? {} : { userName: user.body.name }), ...(wanted.service === undefined ? {} : { service: wanted.service }),
+          },
         });
       });
     } catch (error) {
@@ -130,13 +155,61 @@ export class Accounts {
     return made.shown === undefined ? credential : { ...credential, secret: made.shown };
   }
 
-  /** A user has one principal id however many keys it has. */
-  async #principalId(principal: string, account: string): Promise<string> {
-    const { rows } = await this.#store.list<CredentialRecord>('credential', { index: 'credential.principal', equals: [account, principal], limit: 1 });
-    return rows[0]?.body.principalId ?? this.#newId('AIDA');
+  closeCredential(made: MadeCredential): void {
+    this.#core.closeCredential(this.#service, made.key);
   }
 
-  #newId(prefix: string): string {
+  /** A user's access keys; without a name, the root's. */
+  async credentialsOf(account: string, user: string | undefined): Promise<readonly Row<CredentialRecord>[]> {
+    const arn = user === undefined ? rootArn(account) : (await this.directory.find(account, 'user', user)).body.arn;
+    const { rows } = await this.#store.list<CredentialRecord>('credential', { index: 'credential.principal', equals: [account, arn], limit: 1000 });
+    return rows;
+  }
+
+  /** Throws NoSuchEntity for another's. */
+  async changeCredential(account: string, user: string | undefined, id: string, status: CredentialRecord['status']): Promise<void> {
+    await this.#store.tx(async (tx) => {
+      const row = await this.#credential(tx, account, user, id);
+      if (row.body.status !== status) tx.update(row, { body: { ...row.body, status } });
+    });
+  }
+
+  async deleteCredential(account: string, user: string | undefined, id: string): Promise<void> {
+    await this.#store.tx(async (tx) => {
+      const row = await this.#credential(tx, account, user, id);
+      tx.delete(row);
+      if (user === undefined) return;
+      const owner = await this.directory.find(account, 'user', user, tx);
+      tx.update(owner, { body: { ...owner.body, keys: owner.body.keys.filter((key) => key !== id) } });
+    });
+  }
+
+  async #credential(tx: Tx, account: string, user: string | undefined, id: string): Promise<Row<CredentialRecord>> {
+    const principalId = user === undefined ? account : (await this.directory.find(account, 'user', user, tx)).id;
+    const row = await tx.get<CredentialRecord>('credential', id);
+    if (row?.account !== account || row.body.principalId !== principalId) throw refused.noKey(id);
+    return row;
+  }
+
+  /** Made where it may be; a transaction's own reading of it. */
+  async #holder({ account, userName: name, service, strict = false }: NewCredential, tx?: Tx): Promise<Holder> {
+    if (service !== undefined) return { principal: service, principalId: service };
+    if (name === undefined) return { principal: rootArn(account), principalId: account };
+    const reader = tx ?? this.#store;
+    let user = await findPrincipal(reader, account, 'user', name);
+    if (user === undefined && tx === undefined && !strict) user = await this.#makeUser(account, name);
+    if (user === undefined) throw refused.noSuch('user', name);
+    return { principal: user.body.arn, principalId: user.id, user };
+  }
+
+  async #makeUser(account: string, name: string): Promise<Row<UserRecord> | undefined> {
+    const id = this.newId('AIDA');
+    await this.#store.tx((tx) => insertPrincipal(tx, account, id, newUser(account, name)));
+    return await this.#store.get<UserRecord>('principal', id);
+  }
+
+  /** Such as AKIA and sixteen characters. */
+  newId(prefix: string): string {
     const bytes = Buffer.allocUnsafe(16);
     this.#core.random(this.#service, bytes);
     return prefix + Array.from(bytes, (byte) => keyAlphabet[byte & 31]).join('');

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { HsmError } from '../hsm/core.ts';
 import type { Core, Payload } from '../hsm/core.ts';
+import { IamError } from '../iam/errors.ts';
 import { StoreError } from '../store/store.ts';
 import { AdminError } from './accounts.ts';
 
@@ -186,6 +187,7 @@ function withSecret(core: Core, body: AdminAnswer['body'], secret: NonNullable<A
 
 function failureOf(error: unknown): { readonly status: number; readonly message: string } {
   if (error instanceof AdminError) return { status: error.status, message: error.message };
+  if (error instanceof IamError) return { status: error.status, message: error.message };
   if (error instanceof StoreError) return { status: error.code === 'Exists' || error.code === 'Conflict' ? 409 : 503, message: error.message };
   if (error instanceof HsmError && ['HSM_E_STATE', 'HSM_E_SELF_TEST', 'HSM_E_ROOT'].includes(error.code)) return { status: 503, message: error.message };
   return { status: 500, message: error instanceof Error ? error.message : 'it failed' };

@@ -4,10 +4,12 @@
  */
 import { HsmError } from '../hsm/core.ts';
 import type { Core, KeyHandle, SessionHandle } from '../hsm/core.ts';
-import type { AccountRecord, CredentialRecord } from '../iam/records.ts';
+import { tagMap } from '../iam/records.ts';
+import type { AccountRecord, CredentialRecord, PrincipalRecord } from '../iam/records.ts';
 import type { Caller } from '../kms/operation.ts';
 import type { Row, Store } from '../store/store.ts';
 import type { Accounts } from './accounts.ts';
+import { LastUses, type LastUse } from './lastuse.ts';
 import { canonicalRequest } from './sigv4.ts';
 import type { Claim, WireRequest } from './sigv4.ts';
 import { refusals } from './refusals.ts';
@@ -27,6 +29,8 @@ export interface TokenSource {
 interface Held extends Credential {
   readonly row: Row<CredentialRecord>;
   readonly account: Row<AccountRecord>;
+  /** The user: its tags are the caller's. */
+  readonly user: Row<PrincipalRecord> | undefined;
 }
 
 const held = 10_000;
@@ -38,6 +42,7 @@ export class Credentials {
   readonly #service: SessionHandle;
   readonly #tokens: TokenSource | undefined;
   readonly #held = new Map<string, Held>();
+  readonly #uses: LastUses;
 
   constructor(core: Core, store: Store, accounts: Accounts, service: SessionHandle, tokens?: TokenSource) {
     this.#core = core;
@@ -45,6 +50,12 @@ export class Credentials {
     this.#accounts = accounts;
     this.#service = service;
     this.#tokens = tokens;
+    this.#uses = new LastUses(store);
+  }
+
+  /** When and for what an access key was used last. */
+  lastUse(accessKeyId: string): Promise<LastUse | undefined> {
+    return this.#uses.of(accessKeyId);
   }
 
   /** A credential at hand, without a turn of the event loop; undefined says "ask find". */
@@ -61,7 +72,9 @@ export class Credentials {
 
   /** Who sent this, if the signature fits; else a Refusal. The caller's session is the taker's to close. */
   verify({ key, identity }: Credential, request: WireRequest, body: Buffer, claim: Claim): Caller {
-    return { ...identity, session: this.#verify(key, request, body, claim) };
+    const caller = { ...identity, session: this.#verify(key, request, body, claim) };
+    if (claim.token === undefined) this.#uses.note(claim.accessKeyId, claim.service, claim.region);
+    return caller;
   }
 
   /** Whose trail a request belongs in whose signature did not hold. */
@@ -91,7 +104,9 @@ export class Credentials {
   #fresh(id: string): Credential | undefined {
     const known = this.#held.get(id);
     if (known === undefined) return undefined;
-    return this.#store.peek('credential', id) === known.row && this.#store.peek('account', known.row.account) === known.account ? known : undefined;
+    const { row, account, user } = known;
+    const same = this.#store.peek('credential', id) === row && this.#store.peek('account', row.account) === account;
+    return same && (user === undefined || this.#store.peek('principal', user.id) === user) ? known : undefined;
   }
 
   async #load(id: string): Promise<Credential | undefined> {
@@ -102,14 +117,16 @@ export class Credentials {
       this.#drop(id);
       return undefined;
     }
+    const user = row.body.userName === undefined ? undefined : await this.#store.get<PrincipalRecord>('principal', row.body.principalId);
+    const identity = identityOf(row, user);
     const known = this.#held.get(id);
     // The same record, read again: the handle is still good.
-    if (known?.row.version === row.version && known.row.createdMs === row.createdMs) return this.#hold(id, { ...known, row, account });
+    if (known?.row.version === row.version && known.row.createdMs === row.createdMs) return this.#hold(id, { key: known.key, row, account, user, identity });
     const partition = await this.#accounts.partition(row.account);
     if (partition === undefined) return undefined;
     this.#drop(id);
     const key = this.#core.openCredential(this.#service, partition, id, row.sealed);
-    return this.#hold(id, { key, row, account, identity: identityOf(row) });
+    return this.#hold(id, { key, row, account, user, identity });
   }
 
   #hold(id: string, credential: Held): Credential {
@@ -130,10 +147,13 @@ export class Credentials {
   }
 }
 
-function identityOf(row: Row<CredentialRecord>): Omit<Caller, 'session'> {
-  const { body } = row;
-  const identity = { account: row.account, arn: body.principal, principalId: body.principalId, accessKeyId: row.id, tags: body.tags ?? {} };
-  return Object.freeze(body.userName === undefined ? identity : { ...identity, userName: body.userName });
+function identityOf(row: Row<CredentialRecord>, user: Row<PrincipalRecord> | undefined): Omit<Caller, 'session'> {
+  const { principal: arn, principalId, userName, service } = row.body;
+  const tags = user?.body.kind === 'user' ? tagMap(user.body.tags) : {};
+  return Object.freeze({
+    account: row.account, arn, principalId, accessKeyId: row.id, tags,
+    ...(userName === undefined ? {} : { userName }), ...(service === undefined ? {} : { service }),
+  });
 }
 
 /** Nothing else is looked up. */

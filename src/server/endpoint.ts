@@ -5,10 +5,12 @@
 import type { Recorder } from '../audit/recorder.ts';
 import { HsmError } from '../hsm/core.ts';
 import type { Core } from '../hsm/core.ts';
+import { IamError } from '../iam/errors.ts';
 import { AwsError } from '../kms/operation.ts';
 import type { Caller, ServiceAnswer, ServiceRequest } from '../kms/operation.ts';
 import { StoreError } from '../store/store.ts';
 import type { Store } from '../store/store.ts';
+import { onBehalf, speaksForOthers } from './behalf.ts';
 import type { Credentials } from './credentials.ts';
 import * as json11 from './json11.ts';
 import type { Body } from './json11.ts';
@@ -67,6 +69,8 @@ export interface Reply {
   readonly body: Body;
 }
 
+/** Where AWS keeps what has no Region. */
+const globalRegion = 'us-east-1';
 const defaultSkewMs = 5 * 60_000;
 
 /** What is known of a request so far, for the trail and the counters. */
@@ -78,6 +82,10 @@ interface Known {
   namespace: string;
   claim: Claim | undefined;
   caller: Caller | undefined;
+  /** Of a query service's action. */
+  readOnly: boolean;
+  global: boolean;
+  request: unknown;
 }
 
 export class Endpoint {
@@ -98,7 +106,7 @@ export class Endpoint {
   async answer(exchange: Exchange): Promise<Reply> {
     const start = performance.now();
     this.#options.metrics.underWay += 1;
-    const known: Known = { protocol: 'json', source: 'kms.amazonaws.com', scope: 'kms', operation: '', namespace: '', claim: undefined, caller: undefined };
+    const known: Known = { protocol: 'json', source: 'kms.amazonaws.com', scope: 'kms', operation: '', namespace: '', claim: undefined, caller: undefined, readOnly: true, global: false, request: undefined };
     let outcome = 'ok';
     try {
       const target = exchange.headers['x-amz-target'];
@@ -172,14 +180,26 @@ export class Endpoint {
     }
     known.protocol = 'query';
     const service = this.#queryService(exchange, form);
-    ({ source: known.source, scope: known.scope, namespace: known.namespace } = service);
+    ({ source: known.source, scope: known.scope, namespace: known.namespace, global: known.global } = service);
     const run = service.actions.get(action);
-    if (run !== undefined) known.operation = action;
+    if (run !== undefined) {
+      known.operation = action;
+      known.readOnly = run.readOnly;
+    }
     const caller = this.#authenticate(exchange, known) ?? (await this.#identify(exchange, known));
     if (run === undefined) throw refusals.noAction(action.slice(0, 128), service.version);
-    const did = await run.run({ caller, form, region: known.claim?.region ?? '', requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange) });
-    await this.#record(exchange, known, run.readOnly, did, undefined);
-    return { status: 200, type: query.contentType, body: query.renderResult(service, action, did.result, exchange.requestId) };
+    const did = await run.run({
+      caller, form, region: known.claim?.region ?? '', requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange), secureTransport: exchange.secure,
+      note: (request) => { known.request = request; },
+    });
+    const body = query.renderResult(this.#options.core, service, action, did.result, exchange.requestId);
+    try {
+      await this.#record(exchange, known, did, undefined);
+    } catch (error) {
+      if (typeof body !== 'string') body.release();
+      throw error;
+    }
+    return { status: 200, type: query.contentType, body };
   }
 
   /** By its API version; else by the scope that signed. */
@@ -197,7 +217,8 @@ export class Endpoint {
   #authenticate(exchange: Exchange, known: Known): Caller | undefined {
     const claim = readClaim(exchange);
     known.claim = claim;
-    checkScope(claim, this.#place(known.scope), this.#wallClock());
+    checkScope(claim, this.#place(known), this.#wallClock());
+    if (speaksForOthers(exchange)) return undefined;
     const credential = this.#options.credentials.known(claim);
     if (credential !== undefined) known.caller = this.#options.credentials.verify(credential, exchange, exchange.body, claim);
     return known.caller;
@@ -207,14 +228,16 @@ export class Endpoint {
     const { credentials } = this.#options;
     if (known.claim === undefined) throw refusals.missing();
     const credential = await credentials.find(known.claim);
-    known.caller = credentials.verify(credential, exchange, exchange.body, known.claim);
+    const signer = credentials.verify(credential, exchange, exchange.body, known.claim);
+    known.caller = signer;
+    if (speaksForOthers(exchange)) known.caller = { ...(await onBehalf(this.#options.store, signer, exchange, known.claim)), session: signer.session };
     return known.caller;
   }
 
-  #place(service: string): Place {
+  #place({ scope: service, global }: Known): Place {
     let place = this.#places.get(service);
     if (place === undefined) {
-      place = { service, regions: this.#regions, skewMs: this.#options.skewMs?.[service] ?? defaultSkewMs };
+      place = { service, regions: global ? new Set([...this.#regions, globalRegion]) : this.#regions, skewMs: this.#options.skewMs?.[service] ?? defaultSkewMs };
       this.#places.set(service, place);
     }
     return place;
@@ -224,7 +247,7 @@ export class Endpoint {
   async #refused(exchange: Exchange, known: Known, thrown: unknown): Promise<AwsError> {
     const error = this.#errorOf(known, thrown);
     try {
-      await this.#record(exchange, known, true, {}, error);
+      await this.#record(exchange, known, {}, error);
       return error;
     } catch (failure) {
       this.#options.report?.(failure);
@@ -235,23 +258,24 @@ export class Endpoint {
   #errorOf(known: Known, thrown: unknown): AwsError {
     if (thrown instanceof AwsError) return thrown;
     if (thrown instanceof Refusal) return thrown.in(known.protocol);
+    if (thrown instanceof IamError) return new AwsError(thrown.code, thrown.status, thrown.message);
     if (isSealed(thrown)) return refusals.sealed().in(known.protocol);
     this.#options.report?.(thrown);
     return refusals.internal().in(known.protocol);
   }
 
-  async #record(exchange: Exchange, known: Known, readOnly: boolean, did: ActionAnswer, error: AwsError | undefined): Promise<void> {
+  async #record(exchange: Exchange, known: Known, did: ActionAnswer, error: AwsError | undefined): Promise<void> {
     const { recorder, credentials, regions } = this.#options;
     const { caller, claim } = known;
     const claimed = claim?.accessKeyId.slice(0, 128);
     const account = caller?.account ?? (claimed === undefined ? undefined : await credentials.accountOf(claimed));
     await recorder.record({
-      source: known.source, name: known.operation === '' ? 'UnknownOperation' : known.operation, readOnly,
+      source: known.source, name: known.operation === '' ? 'UnknownOperation' : known.operation, readOnly: known.readOnly,
       region: claim !== undefined && this.#regions.has(claim.region) ? claim.region : (regions[0] ?? ''),
       requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange),
       actor: caller ?? { claimedAccessKeyId: claimed, account },
       recipients: [account ?? this.#options.account],
-      request: did.request, response: did.response,
+      request: known.request, response: did.response,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.sentence?.slice(0, 512) } }),
     }).durable;
   }

@@ -1,6 +1,11 @@
 /** The server put together: what it needs, what it opens, how it stops. */
 import type { Recorder } from '../audit/recorder.ts';
 import type { Core, SessionHandle } from '../hsm/core.ts';
+import { IamError } from '../iam/errors.ts';
+import { StoredIdentities } from '../iam/identities.ts';
+import type { Identities } from '../iam/identities.ts';
+import { Markers } from '../kms/marker.ts';
+import { AwsError } from '../kms/operation.ts';
 import type { Store } from '../store/store.ts';
 import { Accounts } from './accounts.ts';
 import { AdminDoor } from './admin.ts';
@@ -12,10 +17,12 @@ import { Credentials } from './credentials.ts';
 import type { TokenSource } from './credentials.ts';
 import { Endpoint } from './endpoint.ts';
 import type { JsonService } from './endpoint.ts';
+import { Gate } from './gate.ts';
 import { healthOf } from './health.ts';
 import type { Health } from './health.ts';
 import { HttpDoor } from './http.ts';
 import type { Mount } from './http.ts';
+import { iamService } from './iam.ts';
 import { Metrics } from './metrics.ts';
 import type { QueryService } from './query.ts';
 import { sts } from './sts.ts';
@@ -29,10 +36,12 @@ export interface ServerOptions {
   readonly accounts: Accounts;
   /** The KMS, and whoever else speaks AWS JSON. */
   readonly services: readonly JsonService[];
-  /** Beside STS. */
+  /** Whose policies speak; default: as the store has them. */
+  readonly identities?: Identities;
+  /** Beside STS and IAM. */
   readonly queryServices?: readonly QueryService[];
   readonly tokens?: TokenSource;
-  /** May this caller look events up? Default: yes, its own account's. */
+  /** May this caller look events up? Default: as its policies say. */
   readonly authorise?: Authorise;
   readonly home: string;
   readonly host: string;
@@ -66,12 +75,15 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
   metrics.gauge('strongroom_arena_bytes', 'Secret memory reserved.', () => core.describe().arenaSize);
   metrics.gauge('strongroom_core_sessions', 'Sessions open in the core.', () => core.describe().sessions);
   metrics.gauge('strongroom_core_objects_loaded', 'Keys in secret memory now.', () => core.describe().loaded);
+  const credentials = new Credentials(core, store, accounts, session, options.tokens);
+  const gate = new Gate(options.identities ?? new StoredIdentities(store), () => store.now());
+  const iam = iamService({ core, store, accounts, credentials, gate, directory: accounts.directory, markers: new Markers(core) });
   const health = (): Health => healthOf(core, http.stopping);
   const endpoint = new Endpoint({
     core, store, recorder, metrics,
-    credentials: new Credentials(core, store, accounts, session, options.tokens),
-    services: [...options.services, new CloudTrail(store, recorder, options.authorise ?? (() => undefined))],
-    queryServices: [sts, ...(options.queryServices ?? [])],
+    credentials,
+    services: [...options.services, new CloudTrail(store, recorder, options.authorise ?? byPolicy(gate))],
+    queryServices: [sts, iam, ...(options.queryServices ?? [])],
     regions: options.regions,
     account: options.account,
     ...(options.skewMs === undefined ? {} : { skewMs: options.skewMs }),
@@ -99,5 +111,18 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     close: async () => {
       await Promise.all([http.close(), admin.close()]);
     },
+  };
+}
+
+/** What identity policies say of CloudTrail's actions. */
+function byPolicy(gate: Gate): Authorise {
+  return async (request, action) => {
+    try {
+      await gate.check(request, action, '*');
+      return undefined;
+    } catch (error) {
+      if (error instanceof IamError) return new AwsError('AccessDeniedException', 400, error.message);
+      throw error;
+    }
   };
 }

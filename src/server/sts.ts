@@ -12,5 +12,6 @@ export const sts: QueryService = {
   source: 'sts.amazonaws.com',
   version: '2011-06-15',
   namespace: 'https://sts.amazonaws.com/doc/2011-06-15/',
+  global: true,
   actions: new Map([['GetCallerIdentity', getCallerIdentity]]),
 };

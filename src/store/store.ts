@@ -9,7 +9,7 @@
  */
 
 /** Tables of the store. Index columns are extracted from the body, so the MAC covers them too. */
-export type Table = 'root' | 'account' | 'credential' | 'principal' | 'key' | 'material' | 'alias' | 'grant' | 'policy' | 'setting' | 'counter';
+export type Table = 'root' | 'account' | 'credential' | 'principal' | 'key' | 'material' | 'alias' | 'grant' | 'policy' | 'setting' | 'counter' | 'name' | 'link';
 
 export interface Row<T> {
   readonly table: Table;
@@ -50,7 +50,12 @@ export const indexes = {
   'grant.grantee': { table: 'grant', equals: ['key', 'grantee'] },
   'grant.retiring': { table: 'grant', equals: ['region', 'retiring'] },
   'credential.principal': { table: 'credential', equals: ['account', 'principal'] },
-  'principal.account': { table: 'principal', equals: ['account', 'kind'] },
+  /** Users, groups, roles of an account, by name. */
+  'principal.account': { table: 'principal', equals: ['account', 'kind'], order: 'sortName' },
+  /** Managed policies of an account, by name; a key's policy has no kind and is not in it. */
+  'policy.account': { table: 'policy', equals: ['account', 'kind'], order: 'sortName' },
+  /** Who is in a group, who holds a managed policy. */
+  'link.to': { table: 'link', equals: ['account', 'to'] },
   'setting.kind': { table: 'setting', equals: ['account', 'region', 'kind'] },
 } as const satisfies Record<string, { readonly table: Table; readonly equals: readonly string[]; readonly order?: string }>;
 

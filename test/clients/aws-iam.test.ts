@@ -1,0 +1,53 @@
+// IAM and STS as boto3 and the AWS CLI see them, and users whose policies bite on KMS over HTTP.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { pythonClients } from './python.ts';
+import { startServer, type Running } from './running.ts';
+
+const script = join(import.meta.dirname, 'iam_checks.py');
+const names = [...readFileSync(script, 'utf8').matchAll(/^@check\ndef (\w+)/gm)].map((m) => m[1] ?? '');
+
+let server: Running;
+let bin: string;
+let results: Map<string, { ok: boolean; why?: string }>;
+
+beforeAll(async () => {
+  bin = pythonClients();
+  server = await startServer();
+  const { stdout, stderr } = spawnSync(join(bin, 'python'), [script], { env: server.env, encoding: 'utf8' });
+  results = new Map(stdout.split('\n').filter((l) => l.startsWith('{')).map((l) => {
+    const row = JSON.parse(l) as { name: string; ok: boolean; why?: string };
+    return [row.name, row];
+  }));
+  if (results.size === 0) throw new Error(stderr);
+});
+afterAll(async () => { await server?.stop(); });
+
+describe('boto3', () => {
+  it.each(names)('%s', (name) => {
+    const result = results.get(name);
+    expect(result?.why).toBeUndefined();
+    expect(result?.ok).toBe(true);
+  });
+});
+
+describe('aws', () => {
+  const aws = (...args: string[]): Record<string, never> => {
+    const { status, stdout, stderr } = spawnSync(join(bin, 'aws'), args, { env: server.env, encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    return (stdout.trim() === '' ? {} : JSON.parse(stdout)) as Record<string, never>;
+  };
+
+  it('makes a user, its key and its policy', () => {
+    expect(aws('iam', 'create-user', '--user-name', 'cli', '--path', '/a/')).toMatchObject({ User: { Path: '/a/', UserName: 'cli' } });
+    expect(aws('iam', 'create-access-key', '--user-name', 'cli')).toMatchObject({ AccessKey: { UserName: 'cli', Status: 'Active' } });
+    const text = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'kms:*', Resource: '*' }] };
+    aws('iam', 'put-user-policy', '--user-name', 'cli', '--policy-name', 'p', '--policy-document', JSON.stringify(text));
+    expect(aws('iam', 'get-user-policy', '--user-name', 'cli', '--policy-name', 'p')).toMatchObject({ PolicyDocument: text });
+    expect(aws('iam', 'list-users', '--max-items', '1')).toMatchObject({ Users: [{}] });
+    expect(aws('iam', 'get-account-summary')).toMatchObject({ SummaryMap: { UsersQuota: 5000 } });
+  });
+});

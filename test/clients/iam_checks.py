@@ -1,0 +1,363 @@
+"""IAM and STS by boto3 against a running server, and policies that bite on KMS. Prints one JSON line a check."""
+import json
+import sys
+import traceback
+import uuid
+
+import boto3
+import botocore.exceptions
+from botocore.config import Config
+
+no_retries = Config(retries={"total_max_attempts": 1})
+iam = boto3.client("iam", config=no_retries)
+sts = boto3.client("sts", config=no_retries)
+kms = boto3.client("kms", config=no_retries)
+account = sts.get_caller_identity()["Account"]
+checks = []
+
+
+def check(fn):
+    checks.append(fn)
+    return fn
+
+
+def refusal(fn, *args, **kwargs):
+    """(code, sentence) of a refusal."""
+    try:
+        fn(*args, **kwargs)
+    except botocore.exceptions.ClientError as e:
+        assert e.response["ResponseMetadata"]["RequestId"], "no request id"
+        return e.response["Error"]["Code"], e.response["Error"].get("Message", "")
+    raise AssertionError("it was allowed")
+
+
+def fresh(prefix="x"):
+    return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+def doc(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action, resource="*", **condition):
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **({"Condition": condition} if condition else {})}
+
+
+def deny(action, resource="*", **condition):
+    return {**allow(action, resource, **condition), "Effect": "Deny"}
+
+
+def client(service, key):
+    return boto3.client(
+        service, config=no_retries, aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"], aws_session_token=key.get("SessionToken"))
+
+
+def user(*statements, **more):
+    """A fresh user with one inline policy; its name and access key."""
+    name = fresh("user")
+    iam.create_user(UserName=name, **more)
+    if statements:
+        iam.put_user_policy(UserName=name, PolicyName="inline", PolicyDocument=doc(*statements))
+    return name, iam.create_access_key(UserName=name)["AccessKey"]
+
+
+def new_key(**more):
+    return kms.create_key(**more)["KeyMetadata"]["Arn"]
+
+
+def allowed(fn, *args, **kwargs):
+    fn(*args, **kwargs)
+
+
+def denied(fn, *args, **kwargs):
+    code, sentence = refusal(fn, *args, **kwargs)
+    assert code == "AccessDeniedException", (code, sentence)
+    return sentence
+
+
+# ---- the API --------------------------------------------------------------------------------
+
+
+@check
+def users_come_change_and_go():
+    name = fresh()
+    made = iam.create_user(UserName=name, Path="/team/", Tags=[{"Key": "a", "Value": "1"}])["User"]
+    assert made["Arn"] == f"arn:aws:iam::{account}:user/team/{name}", made
+    assert made["UserId"].startswith("AIDA")
+    assert refusal(iam.create_user, UserName=name.upper()) == ("EntityAlreadyExists", f"User with name {name.upper()} already exists.")
+    renamed = fresh()
+    iam.update_user(UserName=name, NewUserName=renamed, NewPath="/other/")
+    got = iam.get_user(UserName=renamed)["User"]
+    assert got["UserId"] == made["UserId"] and got["Path"] == "/other/" and got["Tags"] == [{"Key": "a", "Value": "1"}]
+    assert refusal(iam.get_user, UserName=name) == ("NoSuchEntity", f"The user with name {name} cannot be found.")
+    iam.tag_user(UserName=renamed, Tags=[{"Key": "A", "Value": "2"}, {"Key": "b", "Value": "3"}])
+    assert iam.list_user_tags(UserName=renamed)["Tags"] == [{"Key": "A", "Value": "2"}, {"Key": "b", "Value": "3"}]
+    iam.untag_user(UserName=renamed, TagKeys=["a"])
+    assert iam.list_user_tags(UserName=renamed)["Tags"] == [{"Key": "b", "Value": "3"}]
+    iam.create_access_key(UserName=renamed)
+    assert refusal(iam.delete_user, UserName=renamed) == ("DeleteConflict", "Cannot delete entity, must delete access keys first.")
+    for key in iam.list_access_keys(UserName=renamed)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=renamed, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=renamed)
+    assert refusal(iam.delete_user, UserName=renamed)[0] == "NoSuchEntity"
+
+
+@check
+def names_and_documents_are_checked():
+    assert refusal(iam.create_user, UserName="a b")[0] == "ValidationError"
+    assert refusal(iam.create_user, UserName="x" * 65) == (
+        "ValidationError", f"1 validation error detected: Value '{'x' * 65}' at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64")
+    name, _ = user()
+    for text in ["{", "{}", doc({"Effect": "Allow", "Action": "kms:*"}), doc({"Effect": "Allow", "Action": "nothing", "Resource": "*"}),
+                 doc({**allow("kms:*"), "Principal": "*"}), doc(allow("kms:*", NoSuchOperator={"a": "b"}))]:
+        assert refusal(iam.put_user_policy, UserName=name, PolicyName="p", PolicyDocument=text)[0] == "MalformedPolicyDocument", text
+    big = doc(*[allow("kms:Decrypt", f"arn:aws:kms:us-east-1:{account}:key/{i:036}") for i in range(20)])
+    assert refusal(iam.put_user_policy, UserName=name, PolicyName="p", PolicyDocument=big) == ("LimitExceeded", "Cannot exceed quota for PolicySize: 2048")
+    assert refusal(iam.create_role, RoleName=fresh(), AssumeRolePolicyDocument=doc(allow("sts:AssumeRole")))[0] == "MalformedPolicyDocument"
+    ghost = doc({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{account}:user/{fresh()}"}})
+    assert refusal(iam.create_role, RoleName=fresh(), AssumeRolePolicyDocument=ghost)[0] == "MalformedPolicyDocument"
+
+
+@check
+def groups():
+    group, name = fresh("group"), user()[0]
+    iam.create_group(GroupName=group)
+    iam.add_user_to_group(GroupName=group, UserName=name)
+    iam.add_user_to_group(GroupName=group, UserName=name)
+    assert [u["UserName"] for u in iam.get_group(GroupName=group)["Users"]] == [name]
+    assert [g["GroupName"] for g in iam.list_groups_for_user(UserName=name)["Groups"]] == [group]
+    assert refusal(iam.delete_group, GroupName=group) == ("DeleteConflict", "Cannot delete entity, must remove users from group first.")
+    renamed = fresh("group")
+    iam.update_group(GroupName=group, NewGroupName=renamed)
+    assert [g["GroupName"] for g in iam.list_groups_for_user(UserName=name)["Groups"]] == [renamed]
+    iam.remove_user_from_group(GroupName=renamed, UserName=name)
+    assert refusal(iam.remove_user_from_group, GroupName=renamed, UserName=name)[0] == "NoSuchEntity"
+    iam.delete_group(GroupName=renamed)
+
+
+@check
+def policies_and_versions():
+    name = fresh("policy")
+    arn = iam.create_policy(PolicyName=name, PolicyDocument=doc(allow("kms:*")), Description="one")["Policy"]["Arn"]
+    assert arn == f"arn:aws:iam::{account}:policy/{name}"
+    assert refusal(iam.create_policy, PolicyName=name, PolicyDocument=doc(allow("kms:*")))[0] == "EntityAlreadyExists"
+    for i in range(2, 6):
+        assert iam.create_policy_version(PolicyArn=arn, PolicyDocument=doc(allow(f"kms:{'A' * i}")))["PolicyVersion"]["VersionId"] == f"v{i}"
+    assert refusal(iam.create_policy_version, PolicyArn=arn, PolicyDocument=doc(allow("kms:*")))[0] == "LimitExceeded"
+    assert [v["VersionId"] for v in iam.list_policy_versions(PolicyArn=arn)["Versions"]] == ["v5", "v4", "v3", "v2", "v1"]
+    iam.set_default_policy_version(PolicyArn=arn, VersionId="v3")
+    assert refusal(iam.delete_policy_version, PolicyArn=arn, VersionId="v3") == ("DeleteConflict", "Cannot delete the default version of a policy.")
+    got = iam.get_policy_version(PolicyArn=arn, VersionId="v3")["PolicyVersion"]
+    assert got["IsDefaultVersion"] and got["Document"]["Statement"][0]["Action"] == "kms:AAA"
+    iam.delete_policy_version(PolicyArn=arn, VersionId="v5")
+    assert iam.create_policy_version(PolicyArn=arn, PolicyDocument=doc(allow("kms:*")), SetAsDefault=True)["PolicyVersion"]["VersionId"] == "v6"
+    holder = user()[0]
+    iam.attach_user_policy(UserName=holder, PolicyArn=arn)
+    iam.attach_user_policy(UserName=holder, PolicyArn=arn)
+    bounded = user(PermissionsBoundary=arn)[0]
+    assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 1
+    assert iam.get_policy(PolicyArn=arn)["Policy"]["PermissionsBoundaryUsageCount"] == 1
+    assert {u["UserName"] for u in iam.list_entities_for_policy(PolicyArn=arn)["PolicyUsers"]} == {holder, bounded}
+    assert [u["UserName"] for u in iam.list_entities_for_policy(PolicyArn=arn, PolicyUsageFilter="PermissionsBoundary")["PolicyUsers"]] == [bounded]
+    assert iam.list_attached_user_policies(UserName=holder)["AttachedPolicies"] == [{"PolicyName": name, "PolicyArn": arn}]
+    assert refusal(iam.delete_policy, PolicyArn=arn) == ("DeleteConflict", "Cannot delete a policy attached to entities.")
+    iam.detach_user_policy(UserName=holder, PolicyArn=arn)
+    assert refusal(iam.detach_user_policy, UserName=holder, PolicyArn=arn)[0] == "NoSuchEntity"
+    iam.delete_user_permissions_boundary(UserName=bounded)
+    for version in ["v1", "v2", "v3", "v4"]:
+        iam.delete_policy_version(PolicyArn=arn, VersionId=version)
+    iam.delete_policy(PolicyArn=arn)
+    assert refusal(iam.get_policy, PolicyArn=arn)[0] == "NoSuchEntity"
+    assert refusal(iam.attach_user_policy, UserName=holder, PolicyArn=arn) == ("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
+    iam.attach_user_policy(UserName=holder, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    assert iam.get_policy(PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")["Policy"]["IsAttachable"]
+
+
+@check
+def access_keys():
+    name, first = user(allow("kms:ListKeys"))
+    second = iam.create_access_key(UserName=name)["AccessKey"]
+    assert refusal(iam.create_access_key, UserName=name) == ("LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2")
+    assert len(first["SecretAccessKey"]) == 40 and first["SecretAccessKey"] != second["SecretAccessKey"]
+    assert {k["AccessKeyId"] for k in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]} == {first["AccessKeyId"], second["AccessKeyId"]}
+    assert iam.get_access_key_last_used(AccessKeyId=first["AccessKeyId"])["AccessKeyLastUsed"]["ServiceName"] == "N/A"
+    client("kms", first).list_keys()
+    used = iam.get_access_key_last_used(AccessKeyId=first["AccessKeyId"])
+    assert used["UserName"] == name and used["AccessKeyLastUsed"]["ServiceName"] == "kms", used
+    iam.update_access_key(UserName=name, AccessKeyId=first["AccessKeyId"], Status="Inactive")
+    assert refusal(client("kms", first).list_keys)[0] == "UnrecognizedClientException"
+    assert refusal(client("sts", first).get_caller_identity)[0] == "InvalidClientTokenId"
+    iam.update_access_key(UserName=name, AccessKeyId=first["AccessKeyId"], Status="Active")
+    client("kms", first).list_keys()
+    renamed = fresh()
+    iam.update_user(UserName=name, NewUserName=renamed)
+    who = client("sts", first).get_caller_identity()
+    assert who["Arn"].endswith(f":user/{renamed}"), who
+    client("kms", first).list_keys()
+    iam.delete_access_key(UserName=renamed, AccessKeyId=first["AccessKeyId"])
+    assert refusal(client("kms", first).list_keys)[0] == "UnrecognizedClientException"
+    assert refusal(iam.delete_access_key, UserName=renamed, AccessKeyId=first["AccessKeyId"]) == (
+        "NoSuchEntity", f"The Access Key with id {first['AccessKeyId']} cannot be found.")
+
+
+@check
+def paginators_and_waiters():
+    path = f"/{fresh()}/"
+    names = sorted(fresh("page") for _ in range(7))
+    for name in names:
+        iam.create_user(UserName=name, Path=path)
+    iam.get_waiter("user_exists").wait(UserName=names[0], WaiterConfig={"Delay": 1, "MaxAttempts": 2})
+    pages = list(iam.get_paginator("list_users").paginate(PathPrefix=path, PaginationConfig={"PageSize": 3}))
+    assert [u["UserName"] for page in pages for u in page["Users"]] == names
+    assert len(pages) == 3 and pages[0]["IsTruncated"]
+    assert refusal(iam.list_users, Marker="bogus") == ("ValidationError", "Invalid Marker.")
+    assert refusal(iam.list_groups, Marker=pages[0]["Marker"])[0] == "ValidationError"
+    group = fresh("group")
+    iam.create_group(GroupName=group)
+    for name in names:
+        iam.add_user_to_group(GroupName=group, UserName=name)
+    members = [u["UserName"] for page in iam.get_paginator("get_group").paginate(GroupName=group, PaginationConfig={"PageSize": 2}) for u in page["Users"]]
+    assert sorted(members) == names
+    role = fresh("role")
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=doc({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": account}}))
+    iam.get_waiter("role_exists").wait(RoleName=role, WaiterConfig={"Delay": 1, "MaxAttempts": 2})
+    policy = iam.create_policy(PolicyName=fresh(), PolicyDocument=doc(allow("kms:*")))["Policy"]["Arn"]
+    iam.get_waiter("policy_exists").wait(PolicyArn=policy, WaiterConfig={"Delay": 1, "MaxAttempts": 2})
+    for i in range(5):
+        iam.put_role_policy(RoleName=role, PolicyName=f"p{i}", PolicyDocument=doc(allow("kms:*")))
+    listed = [n for page in iam.get_paginator("list_role_policies").paginate(RoleName=role, PaginationConfig={"PageSize": 2}) for n in page["PolicyNames"]]
+    assert listed == [f"p{i}" for i in range(5)]
+
+
+@check
+def iam_asks_itself():
+    me, key = user(allow(["iam:GetUser", "iam:ListAccessKeys"], f"arn:aws:iam::{account}:user/${{aws:username}}"))
+    other = user()[0]
+    mine = client("iam", key)
+    assert mine.get_user()["User"]["UserName"] == me
+    code, sentence = refusal(mine.get_user, UserName=other)
+    assert code == "AccessDenied"
+    assert sentence == (f"User: arn:aws:iam::{account}:user/{me} is not authorized to perform: iam:GetUser on resource: "
+                        f"arn:aws:iam::{account}:user/{other} because no identity-based policy allows the iam:GetUser action"), sentence
+    assert refusal(mine.create_user, UserName=fresh())[0] == "AccessDenied"
+    # A keeper of users may make only such as are bounded.
+    limit = iam.create_policy(PolicyName=fresh("limit"), PolicyDocument=doc(allow("kms:*")))["Policy"]["Arn"]
+    _, keeper = user(allow("iam:CreateUser", "*", StringEquals={"iam:PermissionsBoundary": limit, "aws:RequestTag/team": "red"}))
+    keeping = client("iam", keeper)
+    assert refusal(keeping.create_user, UserName=fresh())[0] == "AccessDenied"
+    keeping.create_user(UserName=fresh(), PermissionsBoundary=limit, Tags=[{"Key": "team", "Value": "red"}])
+
+
+# ---- policies bite ------------------------------------------------------------------------------
+
+
+@check
+def least_privilege():
+    key, other = new_key(), new_key()
+    name, cred = user(allow(["kms:Encrypt", "kms:Decrypt"], key))
+    mine = client("kms", cred)
+    blob = mine.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    assert mine.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    sentence = denied(mine.encrypt, KeyId=other, Plaintext=b"x")
+    assert sentence == (f"User: arn:aws:iam::{account}:user/{name} is not authorized to perform: kms:Encrypt on resource: {other} "
+                        "because no identity-based policy allows the kms:Encrypt action"), sentence
+    denied(mine.describe_key, KeyId=key)
+    denied(mine.create_key)
+    iam.put_user_policy(UserName=name, PolicyName="second", PolicyDocument=doc(deny(["kms:Decrypt", "kms:Encrypt"])))
+    assert "with an explicit deny in an identity-based policy" in denied(mine.encrypt, KeyId=key, Plaintext=b"x")
+    denied(mine.decrypt, CiphertextBlob=blob)
+    iam.delete_user_policy(UserName=name, PolicyName="second")
+    allowed(mine.decrypt, CiphertextBlob=blob)
+
+
+@check
+def groups_and_managed_policies_speak():
+    key = new_key()
+    name, cred = user()
+    mine = client("kms", cred)
+    denied(mine.describe_key, KeyId=key)
+    group = fresh("group")
+    iam.create_group(GroupName=group)
+    arn = iam.create_policy(PolicyName=fresh(), PolicyDocument=doc(allow("kms:DescribeKey", key)))["Policy"]["Arn"]
+    iam.attach_group_policy(GroupName=group, PolicyArn=arn)
+    iam.add_user_to_group(GroupName=group, UserName=name)
+    allowed(mine.describe_key, KeyId=key)
+    version = iam.create_policy_version(PolicyArn=arn, PolicyDocument=doc(allow("kms:Encrypt", key)), SetAsDefault=True)["PolicyVersion"]["VersionId"]
+    denied(mine.describe_key, KeyId=key)
+    assert version == "v2"
+    iam.set_default_policy_version(PolicyArn=arn, VersionId="v1")
+    allowed(mine.describe_key, KeyId=key)
+    iam.remove_user_from_group(GroupName=group, UserName=name)
+    denied(mine.describe_key, KeyId=key)
+
+
+@check
+def conditions():
+    key = new_key()
+    name, cred = user(
+        allow("kms:Encrypt", key, StringEquals={"kms:EncryptionContext:tenant": "a"}),
+        allow("kms:DescribeKey", key, StringEquals={"aws:PrincipalTag/team": "red"}),
+        allow("kms:GenerateDataKey", key, StringEquals={"kms:ViaService": "s3.us-east-1.amazonaws.com"}),
+        allow("kms:GetPublicKey", key, IpAddress={"aws:SourceIp": "10.0.0.0/8"}),
+        allow("kms:GenerateRandom", "*", DateLessThan={"aws:CurrentTime": "2020-01-01T00:00:00Z"}),
+        allow("kms:ListAliases", "*", NumericLessThan={"aws:EpochTime": "99999999999"}, StringLike={"aws:username": "user-*"}))
+    mine = client("kms", cred)
+    allowed(mine.encrypt, KeyId=key, Plaintext=b"x", EncryptionContext={"tenant": "a"})
+    denied(mine.encrypt, KeyId=key, Plaintext=b"x", EncryptionContext={"tenant": "b"})
+    denied(mine.encrypt, KeyId=key, Plaintext=b"x")
+    denied(mine.describe_key, KeyId=key)
+    iam.tag_user(UserName=name, Tags=[{"Key": "team", "Value": "red"}])
+    allowed(mine.describe_key, KeyId=key)
+    iam.tag_user(UserName=name, Tags=[{"Key": "team", "Value": "blue"}])
+    denied(mine.describe_key, KeyId=key)
+    denied(mine.generate_data_key, KeyId=key, KeySpec="AES_256")
+    denied(mine.get_public_key, KeyId=key)
+    denied(mine.generate_random, NumberOfBytes=8)
+    allowed(mine.list_aliases)
+
+
+@check
+def boundaries_narrow():
+    key = new_key()
+    limit = iam.create_policy(PolicyName=fresh(), PolicyDocument=doc(allow("kms:DescribeKey")))["Policy"]["Arn"]
+    name, cred = user(allow("kms:*"), PermissionsBoundary=limit)
+    mine = client("kms", cred)
+    allowed(mine.describe_key, KeyId=key)
+    assert "because no permissions boundary allows the kms:Encrypt action" in denied(mine.encrypt, KeyId=key, Plaintext=b"x")
+    iam.delete_user_permissions_boundary(UserName=name)
+    allowed(mine.encrypt, KeyId=key, Plaintext=b"x")
+    iam.put_user_permissions_boundary(UserName=name, PermissionsBoundary=limit)
+    denied(mine.encrypt, KeyId=key, Plaintext=b"x")
+
+
+@check
+def the_trail_has_it():
+    name = fresh("trail")
+    iam.create_user(UserName=name)
+    refusal(iam.create_user, UserName=name)
+    secret = iam.create_access_key(UserName=name)["AccessKey"]["SecretAccessKey"]
+    trail = boto3.client("cloudtrail")
+    events = [json.loads(e["CloudTrailEvent"]) for e in trail.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "CreateUser"}])["Events"]]
+    mine = [e for e in events if (e.get("requestParameters") or {}).get("userName") == name]
+    assert [e.get("errorCode") for e in mine] == ["EntityAlreadyExists", None], mine
+    assert mine[1]["eventSource"] == "iam.amazonaws.com" and mine[1]["readOnly"] is False
+    assert mine[1]["responseElements"]["user"]["userName"] == name
+    made = trail.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "CreateAccessKey"}])["Events"]
+    assert made and all(secret not in e["CloudTrailEvent"] for e in made)
+    _, cred = user(allow("kms:*"))
+    assert refusal(client("cloudtrail", cred).lookup_events)[0] == "AccessDeniedException"
+
+
+if __name__ == "__main__":
+    failed = False
+    for one in checks:
+        if len(sys.argv) > 1 and one.__name__ not in sys.argv[1:]:
+            continue
+        try:
+            one()
+            print(json.dumps({"name": one.__name__, "ok": True}), flush=True)
+        except Exception:
+            failed = True
+            print(json.dumps({"name": one.__name__, "ok": False, "why": traceback.format_exc()}), flush=True)
+    sys.exit(1 if failed else 0)
