@@ -3,14 +3,14 @@
  * AWS-LC has no SLH-DSA, Ed448 or X448: there are no rows for them. */
 #include "family.h"
 
-extern const struct family family_aes, family_aes_block, family_aes_ccm, family_aes_cmac, family_aes_gcm,
+extern const struct family family_aes, family_aes_block, family_aes_ccm, family_aes_cmac, family_aes_cts, family_aes_gcm,
 	family_aes_stream, family_aes_wrap, family_aes_xts, family_chacha, family_concat, family_des3, family_ec,
 	family_ecdh, family_ecdsa, family_edwards, family_hash, family_hkdf, family_hmac, family_kbkdf, family_kdk,
 	family_ml_dsa, family_ml_dsa_sign, family_ml_kem, family_montgomery, family_rsa, family_rsa_crypt,
 	family_rsa_raw, family_rsa_sign, family_self_test;
 
 static const struct family *const families[] = {
-	&family_aes, &family_aes_gcm, &family_aes_ccm, &family_aes_block, &family_aes_stream,
+	&family_aes, &family_aes_gcm, &family_aes_ccm, &family_aes_block, &family_aes_cts, &family_aes_stream,
 	&family_aes_wrap, &family_aes_cmac, &family_aes_xts,
 	&family_hmac, &family_hash,
 	&family_kbkdf, &family_kdk, &family_hkdf, &family_concat,

@@ -22,6 +22,10 @@ pkcs_sign(const struct key *key, const hsm_params *params, hsm_hash hash, hsm_in
 		return st;
 	if ((st = hashed_input(hash, params, msg, buf, &digest)) != HSM_OK)
 		return out_done(out, st);
+	/* DigestInfo takes 19 bytes, the padding 11: short keys have no room for
+	 * long hashes. */
+	if (digest.len + 30 > k->len)
+		return out_done(out, HSM_E_KEY_SIZE);
 	if (!RSA_sign(EVP_MD_type(hash_md(hash)), digest.ptr, digest.len, out->ptr, &len, k->rsa))
 		return out_done(out, library_status(HSM_E_CRYPTO));
 	return HSM_OK;
@@ -83,7 +87,7 @@ pss_sign(const struct key *key, const hsm_params *params, hsm_hash fixed, hsm_in
 	if ((st = hashed_input(hash, params, msg, buf, &digest)) != HSM_OK)
 		return out_done(out, st);
 	if ((size_t)salt_len + digest.len + 2 > (key->spec.param + 6) / 8)
-		return out_done(out, HSM_E_PARAM);      /* no room for the salt */
+		return out_done(out, HSM_E_KEY_SIZE);   /* no room for hash and salt */
 	if (!RSA_sign_pss_mgf1(k->rsa, &len, out->ptr, out->cap, digest.ptr, digest.len, hash_md(hash), mgf, salt_len))
 		return out_done(out, library_status(HSM_E_CRYPTO));
 	return HSM_OK;
