@@ -30,9 +30,12 @@ export interface Sealed {
   readonly bytes: Buffer;
 }
 
+/** The core, with the calls that only a KMS makes. */
+export type KmsCore = Core & ImportCore & RecipientCore;
+
 /** What the KMS stands on. */
 export interface Parts {
-  readonly core: Core;
+  readonly core: KmsCore;
   readonly store: Store;
   readonly keyring: Keyring;
   /** An account's partition, opened when first asked for; undefined: no such account. */
@@ -101,7 +104,7 @@ export class Run {
     this.nowMs = services.store.now();
   }
 
-  get core(): Core & ImportCore & RecipientCore { return this.services.core as Core & ImportCore & RecipientCore; }
+  get core(): KmsCore { return this.services.core; }
   get store(): Store { return this.services.store; }
   get caller(): Caller { return this.request.caller; }
   get region(): string { return this.request.region; }

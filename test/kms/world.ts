@@ -10,12 +10,14 @@ import { Keyring } from '../../src/hsm/keyring.ts';
 import { loadCore } from '../../src/hsm/native.ts';
 import type { Identities } from '../../src/iam/identities.ts';
 import { parsePolicy, type Policy } from '../../src/iam/policy.ts';
+import { AttestationVerifier } from '../../src/kms/attestation/verifier.ts';
 import { Caretaker } from '../../src/kms/caretaker.ts';
 import type { Caller, ServiceRequest } from '../../src/kms/operation.ts';
 import { createService, type KmsService } from '../../src/kms/service.ts';
 import { Accounts } from '../../src/server/accounts.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
+import { issue, type Authority } from './attestation-maker.ts';
 
 export const home = '111122223333';
 export const away = '444455556666';
@@ -59,6 +61,8 @@ export interface World {
   readonly store: Store;
   readonly caretaker: Caretaker;
   readonly log: string[];
+  /** The attestation root that is trusted. */
+  readonly root: Authority;
   /** The whole answer, success or refusal. */
   ask(operation: string, input?: Body, as?: As): Promise<{ readonly ok: true; readonly body: Body } | { readonly ok: false; readonly error: Refused }>;
   /** The answer of a success; throws a refusal's name and sentence. */
@@ -84,7 +88,10 @@ export async function makeWorld(): Promise<World> {
   const keyring = new Keyring(core, session);
   const people = new People();
   const log: string[] = [];
+  const root = issue({ subject: 'development root', authority: true });
+  const attestation = new AttestationVerifier(core, [root.certificate]);
   const kms = createService({
+    attestation,
     core, store, keyring, session, identities: people, recorder: new ChainRecorder(store), regions: [region, otherRegion],
     partition: (account) => accounts.partition(account), log: (line) => { log.push(line); },
   });
@@ -128,7 +135,7 @@ export async function makeWorld(): Promise<World> {
   }
 
   return {
-    kms, core, store, caretaker, log, ask,
+    kms, core, store, caretaker, log, root, ask,
     async call(operation, input, as) {
       const answer = await ask(operation, input, as);
       if (!answer.ok) throw new Error(`${operation}: ${answer.error.code}: ${answer.error.message ?? ''} ${log.slice(-1).join()}`);
@@ -150,6 +157,7 @@ export async function makeWorld(): Promise<World> {
     now: () => store.now(),
     async close() {
       await caretaker.stop();
+      attestation.close();
       await store.close();
       core.close();
       rmSync(folder, { recursive: true });

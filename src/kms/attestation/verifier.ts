@@ -58,7 +58,19 @@ export class AttestationVerifier implements Attestation {
     if (!(said instanceof Map)) return undefined;
     const leaf = this.#chain(said, nowMs);
     if (leaf === undefined || !this.#signs(leaf.publicKey, encodeCbor(['Signature1', guarded, Buffer.alloc(0), payload]), signature, 0)) return undefined;
-    return recipientIn(said, nowMs);
+    const recipient = recipientIn(said, nowMs);
+    return recipient !== undefined && this.#envelopes(recipient.publicKey) ? recipient : undefined;
+  }
+
+  /** Enveloping takes RSA of 2048 to 4096 bits. */
+  #envelopes(publicKey: Buffer): boolean {
+    const key = this.#core.create(this.#session, 0, [[ATTR.CLASS, CLASS.PUBLIC], [ATTR.KEY_TYPE, KEY.RSA], [ATTR.VALUE, publicKey], [ATTR.WRAP, true]]);
+    try {
+      const { param: bits } = this.#core.describeKey(this.#session, key).spec;
+      return bits >= 2048 && bits <= 4096;
+    } finally {
+      this.#core.destroy(this.#session, key);
+    }
   }
 
   /** The leaf, when each certificate is signed by the one above and the first is a root of ours. */

@@ -5,6 +5,7 @@ import { decapsulate, deriveSharedSecret, encapsulate } from './agree.ts';
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases.ts';
 import { decrypt, encrypt, reEncrypt } from './cipher.ts';
 import { generateDataKey, generateDataKeyPair, generateDataKeyPairWithoutPlaintext, generateDataKeyWithoutPlaintext } from './datakeys.ts';
+import { deleteImportedKeyMaterial, getParametersForImport, importKeyMaterial } from './import.ts';
 import { cancelKeyDeletion, createKey, describeKey, disableKey, enableKey, listKeys, scheduleKeyDeletion, updateKeyDescription } from './keys.ts';
 import { createGrant, listGrants, listRetirableGrants, retireGrant, revokeGrant } from './grants.ts';
 import { generateMac, verifyMac } from './mac.ts';
@@ -17,13 +18,14 @@ import { listResourceTags, tagResource, untagResource } from './tags.ts';
 import { getKeyLastUsage } from './usage.ts';
 
 export const operationNames = [
-  'CancelKeyDeletion', 'CreateAlias', 'CreateGrant', 'CreateKey', 'Decapsulate', 'Decrypt', 'DeleteAlias', 'DeriveSharedSecret',
-  'DescribeKey', 'DisableKey', 'DisableKeyRotation', 'EnableKey', 'EnableKeyRotation', 'Encapsulate', 'Encrypt', 'GenerateDataKey',
-  'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext', 'GenerateDataKeyWithoutPlaintext', 'GenerateMac', 'GenerateRandom',
-  'GetKeyLastUsage', 'GetKeyPolicy', 'GetKeyRotationStatus', 'GetPublicKey', 'ListAliases', 'ListGrants', 'ListKeyPolicies',
-  'ListKeyRotations', 'ListKeys', 'ListResourceTags', 'ListRetirableGrants', 'PutKeyPolicy', 'ReEncrypt', 'ReplicateKey', 'RetireGrant',
-  'RevokeGrant', 'RotateKeyOnDemand', 'ScheduleKeyDeletion', 'Sign', 'TagResource', 'UntagResource', 'UpdateAlias', 'UpdateKeyDescription',
-  'UpdatePrimaryRegion', 'Verify', 'VerifyMac',
+  'CancelKeyDeletion', 'CreateAlias', 'CreateGrant', 'CreateKey', 'Decapsulate', 'Decrypt', 'DeleteAlias', 'DeleteImportedKeyMaterial',
+  'DeriveSharedSecret', 'DescribeKey', 'DisableKey', 'DisableKeyRotation', 'EnableKey', 'EnableKeyRotation', 'Encapsulate', 'Encrypt',
+  'GenerateDataKey', 'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext', 'GenerateDataKeyWithoutPlaintext', 'GenerateMac',
+  'GenerateRandom', 'GetKeyLastUsage', 'GetKeyPolicy', 'GetKeyRotationStatus', 'GetParametersForImport', 'GetPublicKey',
+  'ImportKeyMaterial', 'ListAliases', 'ListGrants', 'ListKeyPolicies', 'ListKeyRotations', 'ListKeys', 'ListResourceTags',
+  'ListRetirableGrants', 'PutKeyPolicy', 'ReEncrypt', 'ReplicateKey', 'RetireGrant', 'RevokeGrant', 'RotateKeyOnDemand',
+  'ScheduleKeyDeletion', 'Sign', 'TagResource', 'UntagResource', 'UpdateAlias', 'UpdateKeyDescription', 'UpdatePrimaryRegion', 'Verify',
+  'VerifyMac',
 ] as const;
 
 export type OperationName = (typeof operationNames)[number];
@@ -36,6 +38,7 @@ export const operations = {
   Decapsulate: decapsulate,
   Decrypt: decrypt,
   DeleteAlias: deleteAlias,
+  DeleteImportedKeyMaterial: deleteImportedKeyMaterial,
   DeriveSharedSecret: deriveSharedSecret,
   DescribeKey: describeKey,
   DisableKey: disableKey,
@@ -53,7 +56,9 @@ export const operations = {
   GetKeyLastUsage: getKeyLastUsage,
   GetKeyPolicy: getKeyPolicy,
   GetKeyRotationStatus: getKeyRotationStatus,
+  GetParametersForImport: getParametersForImport,
   GetPublicKey: getPublicKey,
+  ImportKeyMaterial: importKeyMaterial,
   ListAliases: listAliases,
   ListGrants: listGrants,
   ListKeyPolicies: listKeyPolicies,
