@@ -89,6 +89,7 @@ facts_swap(struct object *o, struct facts *fresh)
 
 	fresh->old = old;
 	atomic_store(&o->facts, fresh);
+	index_place(o->index, object_handle(o), object_partition(o), fresh);
 	if (object_loans(o) == 1) {
 		fresh->old = NULL;
 		facts_free(old);

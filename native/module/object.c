@@ -12,7 +12,6 @@
 #include "policy.h"
 #include "resident.h"
 
-#define OBJECT_SLOT_BITS 24u
 #define UNIQUE_LEN 32u
 #define PCT_DEPTH 131072u
 #define PCT_HEAP 65536u
@@ -181,6 +180,7 @@ object_free(struct object *o)
 	if (o == NULL)
 		return;
 	resident_wipe(o);
+	index_remove(o->index);
 	facts_free(atomic_load(&o->facts));
 	free(o->sealed);
 	partition_release(o->part);
@@ -333,6 +333,7 @@ object_give_out(struct object *o, hsm_key *handle)
 	hsm_status st = gate_ready();
 
 	partition_retain(p);
+	index_place(o->index, mine, p, atomic_load(&o->facts));
 	table_publish(&objects, mine, o);
 	if (st == HSM_OK && !partition_alive(p))
 		st = HSM_E_PARTITION;
@@ -440,6 +441,7 @@ void
 object_fork(void)
 {
 	table_forget(&objects);
+	index_fork();
 }
 
 static void

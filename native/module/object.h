@@ -13,6 +13,8 @@
 
 struct object;
 
+#define OBJECT_SLOT_BITS 24u      /* of a handle: the slot; the rest is the generation */
+
 /* Beside the MECH_ bits: what is done to an object as a whole. */
 #define USE_DESCRIBE  0x1000u     /* attributes, public parts */
 #define USE_CHANGE    0x2000u     /* attributes */

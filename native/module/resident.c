@@ -181,6 +181,7 @@ load(struct object *o)
 	secret_move(&o->material, &material);
 	if (facts == read) {
 		atomic_store(&o->facts, facts);
+		index_place(o->index, o->handle, o->part, facts);
 		read = NULL;
 	}
 	present(o);

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 
 #include "attrs.h"
+#include "index.h"
 #include "partition.h"
 
 #define BINDING_MAX 64u
@@ -35,6 +36,7 @@ struct object {
 	_Atomic bool warm;              /* used since the clock's hand passed */
 	bool kept;                      /* the sealed form is at rest with somebody */
 	bool own_seal;                  /* `sealed` is under this process's key */
+	struct index_node index[INDEX_WAYS];
 	struct key key;                 /* while PRESENT; kind NULL: no key (data) */
 	struct secret material;
 	uint8_t *sealed;                /* NULL: none */

@@ -312,6 +312,18 @@ finds_by_what_is_said(void **state)
 	assert_ok(hsm_find(user, &(hsm_attr)ATTR_TEXT(HSM_ATTR_LABEL, "renamed"), 1, &cursor, found, &count));
 	assert_int_equal(count, 1);
 	assert_true(found[0] == keys[42]);
+	/* One that was opened and never read is read then. */
+	const hsm_binding names = { IN("k"), IN("m") };
+	static uint8_t sealed[1024];
+	hsm_out out = OUT(sealed);
+	hsm_key back;
+	assert_ok(hsm_object_seal(user, keys[42], names, &out));
+	assert_ok(hsm_destroy(user, keys[42]));
+	assert_ok(hsm_object_open(user, 0, names, (hsm_in){ sealed, out.len }, &back));
+	cursor = 0, count = COUNT(found);
+	assert_ok(hsm_find(user, &(hsm_attr)ATTR_TEXT(HSM_ATTR_LABEL, "renamed"), 1, &cursor, found, &count));
+	assert_int_equal(count, 1);
+	assert_true(found[0] == back);
 }
 
 static void
