@@ -2,7 +2,7 @@
  * Composition: reads the configuration, opens the core and the store, makes what a first start needs,
  * and puts the rooms together. The only place that knows all of them.
  */
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ChainRecorder } from './audit/recorder.ts';
@@ -145,7 +145,7 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
 async function openRoot(core: Core, store: Store, config: Config): Promise<boolean> {
   const known = await store.get('root', 'root');
   if (known === undefined) {
-    const header = core.createRoot(config.mode ?? 'production', config.unseal);
+    const header = newRoot(core, config);
     await store.tx(async (tx) => { tx.insert('root', { id: 'root', account: '', region: '', body: {}, sealed: header }); });
     return true;
   }
@@ -154,6 +154,20 @@ async function openRoot(core: Core, store: Store, config: Config): Promise<boole
   const { mode } = core.describe();
   if (config.mode !== undefined && config.mode !== mode) throw new ConfigError(`STRONGROOM_MODE: the mode of this home is ${mode} since its root key was made; it cannot become ${config.mode}`);
   return false;
+}
+
+/**
+ * A start that was killed between the key file and the store leaves a key file that opens nothing. At its default place
+ * beside an empty store it is set aside, never overwritten; anywhere else its owner decides.
+ */
+function newRoot(core: Core, { home, mode = 'production', unseal }: Config): Buffer {
+  try {
+    return core.createRoot(mode, unseal);
+  } catch (error) {
+    if (!(error instanceof HsmError) || error.code !== 'HSM_E_EXISTS' || unseal.path !== join(home, 'root.key')) throw error;
+    renameSync(unseal.path, `${unseal.path}.unused-${Date.now()}`);
+    return core.createRoot(mode, unseal);
+  }
 }
 
 /** The first account, its root credentials and the files an AWS client reads. Done again until it was done whole. */

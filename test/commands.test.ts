@@ -1,6 +1,6 @@
 // The two commands and what the outside relies on: names, files, modes, signals, refusals.
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -80,6 +80,18 @@ describe('a home', () => {
     expect(missing.text).toMatch(/root\.key/);
     expect(existsSync(join(b, 'root.key'))).toBe(false);
     for (const home of [a, b]) rmSync(home, { recursive: true, force: true });
+  });
+
+  it('starts after a first start that was killed between key file and store', async () => {
+    const home = newHome();
+    await (await startServer({ home })).stop();
+    const orphan = readFileSync(join(home, 'root.key'));
+    for (const name of readdirSync(home)) if (name !== 'root.key') rmSync(join(home, name), { recursive: true });
+    const server = await startServer({ home });
+    const aside = readdirSync(home).find((name) => name.startsWith('root.key.unused-')) ?? '';
+    expect(readFileSync(join(home, aside))).toEqual(orphan);
+    await server.stop();
+    rmSync(home, { recursive: true, force: true });
   });
 
   it('opens by passphrase, and not by a wrong one', async () => {
