@@ -23,7 +23,7 @@ export interface Question {
   readonly resourcePolicy: Policy | undefined;
   readonly identity: readonly Policy[];
   readonly boundary?: Policy | undefined;
-  /** Policies of the session: each must allow. */
+  /** Policies given with the session, all together: one of them must allow. */
   readonly session?: readonly Policy[] | undefined;
   /** A grant allows this action: to this principal, or to its account (which then decides by its identity policies). */
   readonly granted?: boolean | 'account';
@@ -95,7 +95,7 @@ export function identitySide(question: Question): Decision {
 function narrowed(question: Question): Decision | undefined {
   const { boundary, session } = question;
   if (boundary !== undefined && firstAllow([boundary], question) === undefined) return unsaid('boundary');
-  if (session?.some((policy) => firstAllow([policy], question) === undefined)) return unsaid('session');
+  if (session !== undefined && firstAllow(session, question) === undefined) return unsaid('session');
   return undefined;
 }
 

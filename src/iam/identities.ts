@@ -15,7 +15,7 @@ import type { Principal, PrincipalEntry } from './principal.ts';
 export interface Identity {
   readonly policies: readonly Policy[];
   readonly boundary?: Policy;
-  /** Each must allow. */
+  /** Of the caller's session: one of them must allow. */
   readonly session?: readonly Policy[];
 }
 

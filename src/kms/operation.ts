@@ -24,8 +24,10 @@ export interface Caller {
   readonly service?: string;
   /** What else the caller's credentials prove: `aws:SourceArn`, `aws:MultiFactorAuthPresent` and the like. */
   readonly facts?: Readonly<Record<string, string | readonly string[]>>;
-  /** Of a session: what its maker left of the principal's rights; each must allow. */
+  /** Of a session: what its maker left of the principal's rights: one of them must allow. */
   readonly sessionPolicies?: readonly Policy[];
+  /** Keys of the tags that the next session in a chain of roles inherits. */
+  readonly transitiveTags?: readonly string[];
 }
 
 /** One request, after transport and before any rule. Knows nothing of HTTP. */

@@ -22,6 +22,8 @@ export interface Credential {
 
 /** Temporary credentials: their access key and token together name a handle. */
 export interface TokenSource {
+  /** One that is at hand and as it was. */
+  known(accessKeyId: string, token: string): Credential | undefined;
   /** undefined: not one of ours; throws a Refusal for one that has expired. */
   open(accessKeyId: string, token: string): Promise<Credential | undefined>;
 }
@@ -60,7 +62,7 @@ export class Credentials {
 
   /** A credential at hand, without a turn of the event loop; undefined says "ask find". */
   known(claim: Claim): Credential | undefined {
-    return claim.token === undefined ? this.#fresh(claim.accessKeyId) : undefined;
+    return claim.token === undefined ? this.#fresh(claim.accessKeyId) : this.#tokens?.known(claim.accessKeyId, claim.token);
   }
 
   /** Throws a Refusal where there is none. */

@@ -274,7 +274,8 @@ export class Endpoint {
       region: claim !== undefined && this.#regions.has(claim.region) ? claim.region : (regions[0] ?? ''),
       requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange),
       actor: caller ?? { claimedAccessKeyId: claimed, account },
-      recipients: [account ?? this.#options.account],
+      recipients: did.recipients ?? [account ?? this.#options.account],
+      ...(did.resources === undefined ? {} : { resources: did.resources }),
       request: known.request, response: did.response,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.sentence?.slice(0, 512) } }),
     }).durable;

@@ -39,6 +39,9 @@ export interface ActionAnswer {
   readonly result?: Xml;
   /** Safe for the trail: no secret. */
   readonly response?: unknown;
+  /** Accounts in whose trail it belongs, the caller's first; default: the caller's. */
+  readonly recipients?: readonly string[];
+  readonly resources?: readonly { readonly accountId: string; readonly type: string; readonly ARN: string }[];
 }
 
 export interface Action {

@@ -14,7 +14,6 @@ import { adminRoutes } from './admin-routes.ts';
 import { CloudTrail } from './cloudtrail.ts';
 import type { Authorise } from './cloudtrail.ts';
 import { Credentials } from './credentials.ts';
-import type { TokenSource } from './credentials.ts';
 import { Endpoint } from './endpoint.ts';
 import type { JsonService } from './endpoint.ts';
 import { Gate } from './gate.ts';
@@ -25,7 +24,8 @@ import type { Mount } from './http.ts';
 import { iamService } from './iam.ts';
 import { Metrics } from './metrics.ts';
 import type { QueryService } from './query.ts';
-import { sts } from './sts.ts';
+import { stsService } from './sts.ts';
+import { Tokens } from './tokens.ts';
 
 export interface ServerOptions {
   readonly core: Core;
@@ -40,7 +40,6 @@ export interface ServerOptions {
   readonly identities?: Identities;
   /** Beside STS and IAM. */
   readonly queryServices?: readonly QueryService[];
-  readonly tokens?: TokenSource;
   /** May this caller look events up? Default: as its policies say. */
   readonly authorise?: Authorise;
   readonly home: string;
@@ -75,7 +74,8 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
   metrics.gauge('strongroom_arena_bytes', 'Secret memory reserved.', () => core.describe().arenaSize);
   metrics.gauge('strongroom_core_sessions', 'Sessions open in the core.', () => core.describe().sessions);
   metrics.gauge('strongroom_core_objects_loaded', 'Keys in secret memory now.', () => core.describe().loaded);
-  const credentials = new Credentials(core, store, accounts, session, options.tokens);
+  const tokens = new Tokens(core, store, accounts, session);
+  const credentials = new Credentials(core, store, accounts, session, tokens);
   const gate = new Gate(options.identities ?? new StoredIdentities(store), () => store.now());
   const iam = iamService({ core, store, accounts, credentials, gate, directory: accounts.directory, markers: new Markers(core) });
   const health = (): Health => healthOf(core, http.stopping);
@@ -83,7 +83,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     core, store, recorder, metrics,
     credentials,
     services: [...options.services, new CloudTrail(store, recorder, options.authorise ?? byPolicy(gate))],
-    queryServices: [sts, iam, ...(options.queryServices ?? [])],
+    queryServices: [stsService({ store, gate, tokens }), iam, ...(options.queryServices ?? [])],
     regions: options.regions,
     account: options.account,
     ...(options.skewMs === undefined ? {} : { skewMs: options.skewMs }),

@@ -16,7 +16,7 @@ let results: Map<string, { ok: boolean; why?: string }>;
 beforeAll(async () => {
   bin = pythonClients();
   server = await startServer();
-  const { stdout, stderr } = spawnSync(join(bin, 'python'), [script], { env: server.env, encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(join(bin, 'python'), [script], { env: { ...server.env, OTHER_ACCOUNT: server.cli('account', 'create', '--json').stdout }, encoding: 'utf8' });
   results = new Map(stdout.split('\n').filter((l) => l.startsWith('{')).map((l) => {
     const row = JSON.parse(l) as { name: string; ok: boolean; why?: string };
     return [row.name, row];

@@ -1,5 +1,6 @@
 """IAM and STS by boto3 against a running server, and policies that bite on KMS. Prints one JSON line a check."""
 import json
+import os
 import sys
 import traceback
 import uuid
@@ -64,6 +65,27 @@ def user(*statements, **more):
 
 def new_key(**more):
     return kms.create_key(**more)["KeyMetadata"]["Arn"]
+
+
+# Root credentials of a second account.
+other = json.loads(os.environ["OTHER_ACCOUNT"])
+other_key = {"AccessKeyId": other["accessKeyId"], "SecretAccessKey": other["secretAccessKey"]}
+
+
+def trust(*principals, **condition):
+    return doc({"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": {"AWS": list(principals)}, **({"Condition": condition} if condition else {})})
+
+
+def role(trusted, *statements, **more):
+    name = fresh("role")
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted, **more)["Role"]["Arn"]
+    if statements:
+        iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=doc(*statements))
+    return arn
+
+
+def assume(key, arn, name="session", **more):
+    return client("sts", key).assume_role(RoleArn=arn, RoleSessionName=name, **more)
 
 
 def allowed(fn, *args, **kwargs):
@@ -329,6 +351,145 @@ def boundaries_narrow():
     allowed(mine.encrypt, KeyId=key, Plaintext=b"x")
     iam.put_user_permissions_boundary(UserName=name, PermissionsBoundary=limit)
     denied(mine.encrypt, KeyId=key, Plaintext=b"x")
+
+
+@check
+def roles_are_assumed():
+    key = new_key()
+    name, cred = user(allow("sts:AssumeRole"))
+    arn = role(trust(account), allow(["kms:DescribeKey", "kms:Encrypt"], key), Path="/app/", Tags=[{"Key": "team", "Value": "red"}])
+    made = assume(cred, arn)
+    role_name = arn.split("/")[-1]
+    assert made["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{account}:assumed-role/{role_name}/session", made
+    assert made["Credentials"]["AccessKeyId"].startswith("ASIA") and len(made["Credentials"]["SecretAccessKey"]) == 40
+    who = client("sts", made["Credentials"]).get_caller_identity()
+    assert who["Arn"] == made["AssumedRoleUser"]["Arn"] and who["UserId"] == made["AssumedRoleUser"]["AssumedRoleId"]
+    mine = client("kms", made["Credentials"])
+    allowed(mine.encrypt, KeyId=key, Plaintext=b"x")
+    denied(mine.decrypt, CiphertextBlob=kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"])
+    # A token is for its own key, whole, and with its own secret.
+    c = made["Credentials"]
+    again = assume(cred, arn)["Credentials"]
+    for wrong in [{**c, "SessionToken": c["SessionToken"][:-8]}, {**c, "SessionToken": again["SessionToken"]}, {**c, "SessionToken": "AAAA"}]:
+        assert refusal(client("kms", wrong).list_keys)[0] == "UnrecognizedClientException", wrong
+        assert refusal(client("sts", wrong).get_caller_identity)[0] == "InvalidClientTokenId"
+    assert refusal(client("kms", {**c, "SecretAccessKey": again["SecretAccessKey"]}).list_keys)[0] == "InvalidSignatureException"
+    without = {k: v for k, v in c.items() if k != "SessionToken"}
+    assert refusal(client("kms", without).list_keys)[0] == "UnrecognizedClientException"
+    # A session ends with its role.
+    iam.delete_role_policy(RoleName=role_name, PolicyName="inline")
+    denied(mine.encrypt, KeyId=key, Plaintext=b"x")
+    iam.delete_role(RoleName=role_name)
+    assert refusal(mine.describe_key, KeyId=key)[0] == "UnrecognizedClientException"
+
+
+@check
+def trust_policies_decide():
+    name, cred = user(allow("sts:AssumeRole"))
+    stranger, nobody = user()
+    me = f"arn:aws:iam::{account}:user/{name}"
+    mine = role(trust(me))
+    assume(cred, mine)
+    code, sentence = refusal(assume, nobody, mine)
+    assert (code, sentence) == ("AccessDenied", f"User: arn:aws:iam::{account}:user/{stranger} is not authorized to perform: sts:AssumeRole on resource: {mine}")
+    # Named by its account a user needs a policy of its own; named itself it does not.
+    assert refusal(assume, nobody, role(trust(account)))[0] == "AccessDenied"
+    assume(nobody, role(trust(f"arn:aws:iam::{account}:user/{stranger}")))
+    ghost = f"arn:aws:iam::{account}:role/{fresh()}"
+    assert refusal(assume, cred, ghost) == ("AccessDenied", f"User: {me} is not authorized to perform: sts:AssumeRole on resource: {ghost}")
+    assert refusal(sts.assume_role, RoleArn=mine, RoleSessionName="xx") == ("AccessDenied", "Roles may not be assumed by root accounts.")
+    external = role(trust(account, StringEquals={"sts:ExternalId": "s3cret"}))
+    assert refusal(assume, cred, external)[0] == "AccessDenied"
+    assert refusal(assume, cred, external, ExternalId="other")[0] == "AccessDenied"
+    assume(cred, external, ExternalId="s3cret")
+    named = role(trust(account, StringLike={"sts:RoleSessionName": "${aws:username}"}))
+    assert refusal(assume, cred, named)[0] == "AccessDenied"
+    assume(cred, named, name=name)
+    changed = role(trust(account))
+    iam.update_assume_role_policy(RoleName=changed.split("/")[-1], PolicyDocument=trust(me, Bool={"aws:SecureTransport": "true"}))
+    assert refusal(assume, cred, changed)[0] == "AccessDenied"
+    assert refusal(assume, cred, mine, name="a b")[0] == "ValidationError"
+    assert refusal(assume, cred, mine, DurationSeconds=7200) == ("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+    iam.update_role(RoleName=mine.split("/")[-1], MaxSessionDuration=7200)
+    made = assume(cred, mine, DurationSeconds=7200)["Credentials"]
+    left = made["Expiration"].timestamp() - __import__("time").time()
+    assert 7100 < left <= 7200, left
+
+
+@check
+def session_policies_and_tags():
+    key = new_key()
+    _, cred = user(allow(["sts:AssumeRole", "sts:TagSession"]))
+    arn = role(trust(account), allow("kms:*", key), allow("kms:GenerateRandom", "*", StringEquals={"aws:PrincipalTag/team": "red"}))
+    narrow = client("kms", assume(cred, arn, Policy=doc(allow("kms:DescribeKey")))["Credentials"])
+    allowed(narrow.describe_key, KeyId=key)
+    assert "because no session policy allows the kms:Encrypt action" in denied(narrow.encrypt, KeyId=key, Plaintext=b"x")
+    denied(narrow.create_key)
+    managed = iam.create_policy(PolicyName=fresh(), PolicyDocument=doc(allow("kms:Encrypt")))["Policy"]["Arn"]
+    both = client("kms", assume(cred, arn, Policy=doc(allow("kms:DescribeKey")), PolicyArns=[{"arn": managed}])["Credentials"])
+    allowed(both.describe_key, KeyId=key)
+    allowed(both.encrypt, KeyId=key, Plaintext=b"x")
+    denied(both.get_key_policy, KeyId=key)
+    assert refusal(assume, cred, arn, Policy="{")[0] == "MalformedPolicyDocument"
+    denied(client("kms", assume(cred, arn)["Credentials"]).generate_random, NumberOfBytes=8)
+    tagged = assume(cred, arn, Tags=[{"Key": "team", "Value": "red"}], TransitiveTagKeys=["team"])["Credentials"]
+    allowed(client("kms", tagged).generate_random, NumberOfBytes=8)
+    # A chain inherits what is transitive, and lasts an hour at most.
+    second = role(trust(arn), allow("kms:GenerateRandom", "*", StringEquals={"aws:PrincipalTag/team": "red"}), MaxSessionDuration=7200)
+    iam.put_role_policy(RoleName=arn.split("/")[-1], PolicyName="chain", PolicyDocument=doc(allow("sts:*")))
+    chained = assume(tagged, second)["Credentials"]
+    allowed(client("kms", chained).generate_random, NumberOfBytes=8)
+    assert refusal(assume, tagged, second, DurationSeconds=7200)[0] == "ValidationError"
+    assert refusal(assume, tagged, second, Tags=[{"Key": "team", "Value": "blue"}])[0] == "ValidationError"
+    untagged = assume(cred, arn)["Credentials"]
+    denied(client("kms", assume(untagged, second)["Credentials"]).generate_random, NumberOfBytes=8)
+
+
+@check
+def get_session_token():
+    key = new_key()
+    name, cred = user(allow("kms:DescribeKey"), allow("iam:*"))
+    made = client("sts", cred).get_session_token(DurationSeconds=900)["Credentials"]
+    assert client("sts", made).get_caller_identity()["Arn"] == f"arn:aws:iam::{account}:user/{name}"
+    allowed(client("kms", made).describe_key, KeyId=key)
+    denied(client("kms", made).encrypt, KeyId=key, Plaintext=b"x")
+    assert refusal(client("sts", made).get_session_token)[0] == "AccessDenied"
+    assert refusal(client("iam", made).list_users)[0] == "InvalidClientTokenId"
+    root = sts.get_session_token()["Credentials"]
+    allowed(client("kms", root).encrypt, KeyId=key, Plaintext=b"x")
+    assert sts.get_access_key_info(AccessKeyId=cred["AccessKeyId"])["Account"] == account
+    assert refusal(sts.get_access_key_info, AccessKeyId=other["accessKeyId"])[0] == refusal(sts.get_access_key_info, AccessKeyId="AKIAAAAAAAAAAAAAAAAA")[0]
+
+
+@check
+def another_account():
+    key, hidden = new_key(), new_key()
+    there = client("iam", other_key)
+    name = fresh("foreign")
+    there.create_user(UserName=name)
+    cred = there.create_access_key(UserName=name)["AccessKey"]
+    foreign = f"arn:aws:iam::{other['accountId']}:user/{name}"
+    theirs = client("kms", cred)
+    policy = lambda *more: doc({"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "kms:*", "Resource": "*"}, *more)
+    denied(theirs.encrypt, KeyId=key, Plaintext=b"x")
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy({"Effect": "Allow", "Principal": {"AWS": foreign}, "Action": "kms:Encrypt", "Resource": "*"}))
+    denied(theirs.encrypt, KeyId=key, Plaintext=b"x")  # both sides must allow
+    there.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=doc(allow(["kms:Encrypt", "sts:AssumeRole"])))
+    allowed(theirs.encrypt, KeyId=key, Plaintext=b"x")
+    denied(theirs.encrypt, KeyId=hidden, Plaintext=b"x")
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy())
+    denied(theirs.encrypt, KeyId=key, Plaintext=b"x")
+    # A role of this account, for that account.
+    arn = role(trust(other["accountId"], StringEquals={"sts:ExternalId": "ext"}), allow("kms:Encrypt", key))
+    assert refusal(assume, cred, arn)[0] == "AccessDenied"
+    session = assume(cred, arn, ExternalId="ext")["Credentials"]
+    assert client("sts", session).get_caller_identity()["Account"] == account
+    allowed(client("kms", session).encrypt, KeyId=key, Plaintext=b"x")
+    denied(client("kms", session).encrypt, KeyId=hidden, Plaintext=b"x")
+    # Neither account sees the other's people.
+    assert all(u["UserName"] != name for page in iam.get_paginator("list_users").paginate() for u in page["Users"])
+    assert refusal(iam.get_user, UserName=name)[0] == "NoSuchEntity"
+    assert refusal(iam.get_access_key_last_used, AccessKeyId=cred["AccessKeyId"])[0] == "NoSuchEntity"
 
 
 @check
