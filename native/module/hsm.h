@@ -296,6 +296,11 @@ HSM_MUST_USE hsm_status hsm_update(hsm_session session, uint32_t use, hsm_in in,
 HSM_MUST_USE hsm_status hsm_update_key(hsm_session session, hsm_key key);   /* C_DigestKey */
 HSM_MUST_USE hsm_status hsm_final(hsm_session session, uint32_t use, hsm_in sig, hsm_out *out);
 HSM_MUST_USE hsm_status hsm_cancel(hsm_session session, uint32_t use);
+/* Operation state of digests: what `from` has digested so far goes on in `to`,
+ * a session of the same partition, in place of a digest under way there; it
+ * goes on in `from` too. HSM_E_OP_INACTIVE; HSM_E_UNSUPPORTED: not this
+ * mechanism's. */
+HSM_MUST_USE hsm_status hsm_digest_copy(hsm_session from, hsm_session to);
 
 /* Batch: one crossing, n messages under one key. Rows are packed: lens[i]
  * bytes of `in` after another; out_lens[i] tells each result, packed in out.

@@ -440,6 +440,73 @@ hsm_cancel(hsm_session session, uint32_t use)
 	return st;
 }
 
+struct copying { const struct operation *from; struct operation *to; };
+
+static hsm_status
+step_copy(void *arg)
+{
+	struct copying *x = arg;
+	hsm_status st;
+
+	x->to->stream = x->from->stream;
+	x->to->stream.params = x->to->params;
+	x->to->stream.ctx = NULL;
+	st = x->from->mech->clone(&x->from->stream, &x->to->stream);
+	x->to->streaming = x->to->stream.ctx != NULL;
+	return st;
+}
+
+static hsm_status
+digest_copy(const struct operation *from, struct session *s)
+{
+	struct operation **slot = session_operation(s, MECH_DIGEST);
+	struct copying x = { .from = from };
+	hsm_status st;
+
+	if (from->mech->clone == NULL)
+		return HSM_E_UNSUPPORTED;
+	if (*slot == NULL && (*slot = calloc(1, sizeof **slot)) == NULL)
+		return HSM_E_MEMORY;
+	x.to = *slot;
+	operation_end(x.to);
+	*x.to = (struct operation){ .active = true, .started = from->started, .approved = from->approved, .use = MECH_DIGEST,
+		.mech = from->mech };
+	if ((st = params_keep(x.to, &from->params)) == HSM_OK && from->streaming)
+		st = gate_run(step_copy, &x, from->mech->heap, from->mech->depth);
+	if (st != HSM_OK)
+		operation_end(x.to);
+	return st;
+}
+
+/* Both sessions are locked, the lower number first, as by everybody who locks
+ * two. */
+hsm_status
+hsm_digest_copy(hsm_session from, hsm_session to)
+{
+	struct session *a = NULL, *b = NULL;
+	struct operation **op;
+	hsm_status st;
+
+	if (from == to)
+		return HSM_E_ARGS;
+	if ((st = session_acquire(from, &a)) != HSM_OK || (st = session_acquire(to, &b)) != HSM_OK)
+		goto out;
+	if (session_partition(a) != session_partition(b)) {
+		st = HSM_E_PARTITION;
+		goto out;
+	}
+	session_lock(from < to ? a : b);
+	session_lock(from < to ? b : a);
+	op = session_operation(a, MECH_DIGEST);
+	st = *op == NULL || !(*op)->active ? HSM_E_OP_INACTIVE : digest_copy(*op, b);
+	session_unlock(a);
+	session_unlock(b);
+out:
+	session_release(b);
+	session_release(a);
+	return st;
+}
+
 /* ---- for session.c ------------------------------------------------------------------------------ */
 
 static const uint32_t uses[] = { MECH_ENCRYPT, MECH_DECRYPT, MECH_SIGN, MECH_VERIFY, MECH_DIGEST, MECH_RECOVER };

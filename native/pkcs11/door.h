@@ -171,6 +171,11 @@ CK_RV ck_params_kbkdf(const CK_MECHANISM *mechanism, CK_ULONG bytes, hsm_params 
 
 CK_RV ck_spec_generate(hsm_mech mech, const struct templ *a, hsm_spec *spec);
 
+/* ---- state.c: digests whose state was saved ------------------------------------ */
+
+void ck_states_close(void);
+void ck_states_forget(void);            /* in a forked child */
+
 /* ---- object.c ------------------------------------------------------------------ */
 
 /* Objects just made in the core: durable where they say CKA_TOKEN, else known

@@ -22,6 +22,7 @@ child_start(void)
 	initialised = false;
 	ck_slots_forget();
 	ck_sessions_forget();
+	ck_states_forget();
 }
 
 static void
@@ -106,6 +107,7 @@ C_Finalize(void *reserved)
 		pthread_rwlock_unlock(&life);
 		return CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	ck_states_close();
 	ck_sessions_close();
 	ck_slots_close();
 	hsm_close();

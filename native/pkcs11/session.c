@@ -241,7 +241,7 @@ session_start(struct session *s, struct slot *slot, struct token *token, CK_FLAG
 	hsm_status st;
 
 	if ((st = hsm_session_open(token_part(token), rw ? HSM_SESSION_RW : 0, &core)) != HSM_OK)
-		return rv_from(st);
+		return st == HSM_E_READ_ONLY ? CKR_SESSION_READ_WRITE_SO_EXISTS : rv_from(st);
 	if (!rw && hsm_session_role(core, &role) == HSM_OK && role == HSM_ROLE_OFFICER) {
 		(void)!hsm_session_close(core);
 		return CKR_SESSION_READ_WRITE_SO_EXISTS;

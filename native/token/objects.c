@@ -140,8 +140,7 @@ token_put(struct token *t, hsm_session session, const hsm_key *keys, size_t n)
 	if (st != HSM_OK)
 		while (done > 0)
 			index_drop(&t->index, index_by_handle(&t->index, keys[--done]));
-	db_rollback(t->db);             /* nothing to do after a commit */
-	pthread_mutex_unlock(&t->lock);
+	sync_end(t);
 	return st;
 }
 
@@ -187,8 +186,7 @@ token_change(struct token *t, hsm_session session, hsm_key key, const hsm_attr *
 	if (index_add(&t->index, &was) != HSM_OK)
 		t->fresh = false;
 out:
-	db_rollback(t->db);
-	pthread_mutex_unlock(&t->lock);
+	sync_end(t);
 	return st;
 }
 
@@ -215,7 +213,6 @@ token_remove(struct token *t, hsm_session session, hsm_key key)
 	if (index_add(&t->index, &was) != HSM_OK)
 		t->fresh = false;
 out:
-	db_rollback(t->db);
-	pthread_mutex_unlock(&t->lock);
+	sync_end(t);
 	return st;
 }

@@ -222,12 +222,13 @@ sync_enter(struct token *t, bool write)
 {
 	hsm_status st;
 
+	work_begin();
 	pthread_mutex_lock(&t->lock);
 	st = t->damaged ? HSM_E_INTEGRITY : db_begin(t->db, write);
-	if (st == HSM_OK && (st = sync_read(t)) != HSM_OK)
-		db_rollback(t->db);
+	if (st == HSM_OK)
+		st = sync_read(t);
 	if (st != HSM_OK)
-		pthread_mutex_unlock(&t->lock);
+		sync_end(t);
 	return st;
 }
 
@@ -236,8 +237,14 @@ sync_leave(struct token *t, hsm_status st)
 {
 	if (st == HSM_OK)
 		st = db_commit(t->db);
-	if (st != HSM_OK)
-		db_rollback(t->db);
-	pthread_mutex_unlock(&t->lock);
+	sync_end(t);
 	return st;
+}
+
+void
+sync_end(struct token *t)
+{
+	db_rollback(t->db);             /* nothing to do after a commit */
+	pthread_mutex_unlock(&t->lock);
+	work_end();
 }

@@ -123,8 +123,8 @@ token_alloc(struct token **t)
 	return HSM_OK;
 }
 
-void
-token_detach(struct token *t)
+static void
+token_close(struct token *t)
 {
 	if (t == NULL)
 		return;
@@ -136,6 +136,14 @@ token_detach(struct token *t)
 	index_free(&t->index);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
+}
+
+void
+token_detach(struct token *t)
+{
+	work_begin();
+	token_close(t);
+	work_end();
 }
 
 static void
@@ -163,9 +171,10 @@ token_make(const char *home, uint32_t number, const uint8_t label[TOKEN_LABEL_LE
 	token_path(made, home, number, suffix);
 	token_path(path, home, number, SUFFIX);
 	device_path(device, home);
+	work_begin();
 	if ((st = folder_make(home, "")) != HSM_OK || (st = folder_make(home, "/tokens")) != HSM_OK
 	    || (st = token_alloc(&t)) != HSM_OK)
-		return st;
+		goto out;
 	memcpy(t->label, label, sizeof t->label);
 	header = (hsm_out){ t->header, sizeof t->header, 0 };
 	if ((st = hsm_token_create(device, so_pin, strict, &header, &t->part)) != HSM_OK)
@@ -183,7 +192,8 @@ token_make(const char *home, uint32_t number, const uint8_t label[TOKEN_LABEL_LE
 		st = folder_sync(home);
 out:
 	/* Its connection knows the file by the name that is gone. */
-	token_detach(t);
+	token_close(t);
+	work_end();
 	return st == HSM_OK ? token_attach(home, number, out) : st;
 }
 
@@ -201,10 +211,12 @@ token_attach(const char *home, uint32_t number, struct token **out)
 	token_path(path, home, number, SUFFIX);
 	device_path(device, home);
 	header = (hsm_out){ t->header, sizeof t->header, 0 };
-	if ((st = db_open(path, &t->db)) != HSM_OK || (st = db_meta(t->db, "header", &header)) != HSM_OK)
-		goto out;
+	work_begin();
+	if ((st = db_open(path, &t->db)) == HSM_OK)
+		st = db_meta(t->db, "header", &header);
+	work_end();
 	t->header_len = header.len;
-	if ((st = hsm_token_open(device, (hsm_in){ t->header, t->header_len }, &t->part)) != HSM_OK
+	if (st != HSM_OK || (st = hsm_token_open(device, (hsm_in){ t->header, t->header_len }, &t->part)) != HSM_OK
 	    || (st = hsm_session_open(t->part, HSM_SESSION_RW, &t->service)) != HSM_OK
 	    || (st = sync_enter(t, false)) != HSM_OK)
 		goto out;
@@ -286,15 +298,6 @@ header_store(struct token *t, hsm_in header, uint64_t count, const uint8_t sum[3
 	return st;
 }
 
-/* sync_leave without its commit: header_store has done it. */
-static hsm_status
-leave(struct token *t, hsm_status st)
-{
-	db_rollback(t->db);
-	pthread_mutex_unlock(&t->lock);
-	return st;
-}
-
 hsm_status
 token_pin(struct token *t, hsm_session session, hsm_role role, hsm_in old, hsm_in pin)
 {
@@ -306,7 +309,8 @@ token_pin(struct token *t, hsm_session session, hsm_role role, hsm_in old, hsm_i
 		return st;
 	if ((st = hsm_token_pin(session, role, old, pin, &header)) == HSM_OK)
 		st = header_store(t, (hsm_in){ bytes, header.len }, t->index.live, t->index.sum);
-	return leave(t, st);
+	sync_end(t);                    /* header_store has committed */
+	return st;
 }
 
 hsm_status
@@ -332,5 +336,6 @@ token_reset(struct token *t, const uint8_t label[TOKEN_LABEL_LEN], hsm_in so_pin
 			(void)!hsm_object_close(t->service, t->index.rows[i].handle);
 	index_free(&t->index);
 out:
-	return leave(t, st);
+	sync_end(t);                    /* header_store has committed */
+	return st;
 }
