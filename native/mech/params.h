@@ -88,6 +88,7 @@ typedef struct {
 	hsm_in salt;                    /* HKDF, PBKDF2 */
 	hsm_in peer;                    /* ECDH: SPKI, DER-wrapped or raw point; KEM: unused */
 	hsm_in data;                    /* *-ENCRYPT-DATA input, KBKDF context */
+	uint64_t other;                 /* a second key (hsm_key) of a derivation: BASE_AND_KEY's, or HKDF's salt */
 	hsm_spec spec;                  /* what a derivation or unwrap makes, where the mechanism must know */
 	hsm_out *iv_out;                /* where an iv made inside is written; NULL: prefixed to the output */
 	hsm_out *tag_out;               /* message AEAD: the tag apart; NULL: appended */

@@ -103,6 +103,33 @@ derive_spec(const struct derive_target *t)
 	return (hsm_spec){ t->spec.type, 0 };
 }
 
+/* ---- a second key ------------------------------------------------------------------------- */
+
+/* Its value goes in where the mechanism wants it, and what is made is no more
+ * open than either of the two: `both` is what stands for them in the rules. */
+static hsm_status
+second_take(const struct loan *loan, hsm_params *params, struct facts *both, struct object **second)
+{
+	const uint32_t if_both = FACT_EXTRACTABLE | FACT_ALWAYS_SENSITIVE | FACT_NEVER_EXTRACTABLE;
+	const struct facts *f;
+	hsm_in value;
+	hsm_status st;
+
+	if ((st = object_acquire(loan->session, params->other, MECH_DERIVE, NULL, second)) != HSM_OK)
+		return st;
+	f = object_facts(*second);
+	if (f->klass != HSM_CLASS_SECRET || f->spec.type == HSM_KEY_KDK || f->spec.type == HSM_KEY_SIGV4)
+		return HSM_E_KEY_TYPE;
+	value = secret_in(object_material(*second));
+	if (loan->mech->id == HSM_HKDF_DERIVE || loan->mech->id == HSM_HKDF_DATA)
+		params->salt = value;
+	else
+		params->data = value;
+	both->flags = (both->flags & ~if_both) | (both->flags & f->flags & if_both) | (f->flags & FACT_SENSITIVE);
+	both->klass = HSM_CLASS_SECRET;
+	return HSM_OK;
+}
+
 /* ---- the face --------------------------------------------------------------------------- */
 
 hsm_status
@@ -113,7 +140,8 @@ hsm_derive(hsm_session session, hsm_key base, hsm_mech mech, const hsm_params *p
 	struct facts_order order = { .how = HOW_DERIVE };
 	struct derive_target target;
 	struct partition *p = NULL;
-	struct object *o = NULL;
+	struct object *o = NULL, *second = NULL;
+	struct facts both;
 	hsm_status st;
 
 	*key = 0;
@@ -130,17 +158,21 @@ hsm_derive(hsm_session session, hsm_key base, hsm_mech mech, const hsm_params *p
 	job.params = *loan.params;
 	job.params.spec = (hsm_spec){ target.spec.type, (uint32_t)target.len * 8 };
 	job.want = target.len;
+	both = *object_facts(loan.object);
+	if (job.params.other != 0 && (st = second_take(&loan, &job.params, &both, &second)) != HSM_OK)
+		goto out;
 	if ((st = derive_run(&job)) != HSM_OK || (st = derive_cut(&job.made, target.len)) != HSM_OK)
 		goto out;
-	order.base = object_facts(loan.object);
+	order.base = &both;
 	order.made_by = UINT64_MAX;
-	(void)facts_find(order.base, HSM_ATTR_DERIVE_TEMPLATE, &order.template);
+	(void)facts_find(object_facts(loan.object), HSM_ATTR_DERIVE_TEMPLATE, &order.template);
 	st = object_make(&(struct object_plan){ .session = loan.session, .part = p, .klass = target.klass,
 		.spec = derive_spec(&target), .order = &order, .attrs = attrs, .n = n, .material = &job.made }, &o);
 	if (st == HSM_OK)
 		st = object_publish(loan.session, &o, key);
 out:
 	object_discard(o);
+	object_release(second);
 	secret_wipe(&job.made);
 	partition_release(p);
 	loan_return(&loan);

@@ -431,6 +431,12 @@ partition_key(const struct partition *p)
 	return &p->key;
 }
 
+void
+partition_token_strict(struct partition *p, bool strict)
+{
+	atomic_store(&p->strict, strict);
+}
+
 struct pin *
 partition_pin(const struct partition *p)
 {

@@ -24,6 +24,7 @@ bool partition_alive(const struct partition *p);
  * change the role. account is the token's id. */
 struct pin;
 HSM_MUST_USE hsm_status partition_make_token(hsm_in account, bool strict, struct pin *pin, struct partition **p, hsm_part *part);
+void partition_token_strict(struct partition *p, bool strict);                    /* as its header says */
 struct pin *partition_pin(const struct partition *p);                             /* NULL: not a token's */
 /* The key an object of `p` is sealed under, as a copy the caller wipes: a
  * logout may come between. priv: CKA_PRIVATE; only a token's partition has two.

@@ -539,6 +539,7 @@ job_refresh(void *arg)
 	if ((st = header_check(pin, (hsm_in){ job->bytes, HEADER_LEN })) != HSM_OK)
 		return st;
 	job->fresh_key = memcmp(h.key_id, pin->header.key_id, ID_LEN) != 0;
+	job->strict = (h.flags & FLAG_STRICT) != 0;
 	pin->header = h;
 	return HSM_OK;
 }
@@ -564,6 +565,8 @@ hsm_token_refresh(hsm_part part, hsm_in header)
 	 * objects that are no more. */
 	if (st == HSM_OK && job.fresh_key && partition_logout(p) == HSM_OK)
 		object_forget_private(p);
+	if (st == HSM_OK)
+		partition_token_strict(p, job.strict);
 	partition_release(p);
 	return st;
 }

@@ -85,6 +85,8 @@ mech_flags(const hsm_mech_info *info)
 	};
 	CK_FLAGS flags = 0;
 
+	if (info->id == CKM_PKCS5_PBKD2)
+		return CKF_GENERATE;            /* from a password, which PKCS#11 does not call a key */
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if ((info->flags & words[i].use) != 0)
 			flags |= words[i].flags;

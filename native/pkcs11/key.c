@@ -20,6 +20,31 @@ rv_generate(hsm_status st)
 	}
 }
 
+/* A password is a key for as long as one is made from it; PKCS#11 calls that
+ * generating. */
+static CK_RV
+password_key(struct session *s, const hsm_params *params, const struct templ *a, hsm_key *made)
+{
+	static const CK_OBJECT_CLASS secret = CKO_SECRET_KEY;
+	static const CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
+	static const CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	const hsm_attr attrs[] = {
+		{ CKA_CLASS, { (const uint8_t *)&secret, sizeof secret } }, { CKA_KEY_TYPE, { (const uint8_t *)&generic, sizeof generic } },
+		{ CKA_VALUE, params->data }, { CKA_DERIVE, { &yes, 1 } }, { CKA_PRIVATE, { &no, 1 } },
+		{ CKA_SENSITIVE, { &no, 1 } }, { CKA_EXTRACTABLE, { &yes, 1 } },
+	};
+	hsm_params rest = *params;
+	hsm_key base;
+	hsm_status st;
+
+	if ((st = hsm_create(s->core, 0, attrs, sizeof attrs / sizeof attrs[0], &base)) != HSM_OK)
+		return rv_from(st);
+	rest.data = HSM_NONE;
+	st = hsm_derive(s->core, base, HSM_PBKDF2, &rest, a->at, a->n, made);
+	(void)!hsm_object_close(s->core, base);
+	return rv_generate(st);
+}
+
 static CK_RV
 key_generate(struct session *s, const CK_MECHANISM *mechanism, const CK_ATTRIBUTE *templ, CK_ULONG n, CK_OBJECT_HANDLE *key)
 {
@@ -32,7 +57,9 @@ key_generate(struct session *s, const CK_MECHANISM *mechanism, const CK_ATTRIBUT
 
 	if ((rv = ck_params(mechanism, &mech, &params)) != CKR_OK || (rv = templ_from(&a, templ, n)) != CKR_OK)
 		return rv;
-	if ((rv = ck_spec_generate(mech, &a, &spec)) == CKR_OK)
+	if (mech == CKM_PKCS5_PBKD2)
+		rv = password_key(s, &params, &a, &made);
+	else if ((rv = ck_spec_generate(mech, &a, &spec)) == CKR_OK)
 		rv = rv_generate(hsm_generate(s->core, 0, spec, a.at, a.n, &made));
 	templ_free(&a);
 	if (rv == CKR_OK && (rv = ck_objects_keep(s, &made, 1)) == CKR_OK)

@@ -7,7 +7,7 @@
 
 enum form { FORM_NONE, FORM_IV16, FORM_IV8, FORM_IV_ANY, FORM_CTR, FORM_GCM, FORM_GMAC, FORM_CCM, FORM_POLY, FORM_CHACHA, FORM_LENGTH,
 	FORM_PSS, FORM_OAEP, FORM_RSA_AES, FORM_ECDH, FORM_EDDSA, FORM_SIGN_CONTEXT, FORM_HASH_CONTEXT,
-	FORM_STRING, FORM_CBC_DATA, FORM_DES_CBC_DATA, FORM_HKDF, FORM_KBKDF, FORM_PBKDF2 };
+	FORM_STRING, FORM_KEY, FORM_BIT, FORM_CBC_DATA, FORM_DES_CBC_DATA, FORM_HKDF, FORM_KBKDF, FORM_PBKDF2 };
 
 /* Numbers first..last have the form; what is not here has none. */
 static const struct { CK_MECHANISM_TYPE first, last; enum form form; } forms[] = {
@@ -33,6 +33,8 @@ static const struct { CK_MECHANISM_TYPE first, last; enum form form; } forms[] =
 	{ CKM_SHA3_224_HMAC_GENERAL, CKM_SHA3_224_HMAC_GENERAL, FORM_LENGTH },
 	{ CKM_SHA3_384_HMAC_GENERAL, CKM_SHA3_384_HMAC_GENERAL, FORM_LENGTH },
 	{ CKM_SHA3_512_HMAC_GENERAL, CKM_SHA3_512_HMAC_GENERAL, FORM_LENGTH },
+	{ CKM_CONCATENATE_BASE_AND_KEY, CKM_CONCATENATE_BASE_AND_KEY, FORM_KEY },
+	{ CKM_EXTRACT_KEY_FROM_KEY, CKM_EXTRACT_KEY_FROM_KEY, FORM_BIT },
 	{ CKM_CONCATENATE_BASE_AND_DATA, CKM_XOR_BASE_AND_DATA, FORM_STRING },
 	{ CKM_SP800_108_COUNTER_KDF, CKM_SP800_108_COUNTER_KDF, FORM_KBKDF },
 	{ CKM_PKCS5_PBKD2, CKM_PKCS5_PBKD2, FORM_PBKDF2 },
@@ -193,6 +195,10 @@ read_hkdf(const CK_HKDF_PARAMS *p, hsm_params *to)
 	if (p->bExtract && p->ulSaltType == CKF_HKDF_SALT_DATA) {
 		if (p->ulSaltLen == 0 || !view(&to->salt, p->pSalt, p->ulSaltLen))
 			return false;
+	} else if (p->bExtract && p->ulSaltType == CKF_HKDF_SALT_KEY) {
+		to->other = p->hSaltKey;
+		if (p->hSaltKey == CK_INVALID_HANDLE)
+			return false;
 	} else if (p->bExtract && p->ulSaltType != CKF_HKDF_SALT_NULL) {
 		return false;
 	}
@@ -234,6 +240,24 @@ read_kdf(enum form form, const CK_MECHANISM *m, hsm_params *to)
 		const CK_KEY_DERIVATION_STRING_DATA *p = m->pParameter;
 
 		return SIZED(*p) && view(&to->data, p->pData, p->ulLen);
+	}
+	case FORM_KEY: {
+		CK_OBJECT_HANDLE other;
+
+		if (!SIZED(other))
+			return false;
+		memcpy(&other, m->pParameter, sizeof other);
+		to->other = other;
+		return other != CK_INVALID_HANDLE;
+	}
+	case FORM_BIT: {
+		CK_EXTRACT_PARAMS bit;
+
+		if (!SIZED(bit))
+			return false;
+		memcpy(&bit, m->pParameter, sizeof bit);
+		to->data_len = bit;
+		return true;
 	}
 	case FORM_CBC_DATA: {
 		const CK_AES_CBC_ENCRYPT_DATA_PARAMS *p = m->pParameter;

@@ -5,6 +5,13 @@
 
 #define THREADS 16
 
+/* Under valgrind everything is a hundred times as long. */
+static int
+rounds(int many)
+{
+	return getenv("STRONGROOM_SLOW") != NULL ? 1 + many / 10 : many;
+}
+
 /* ---- threads --------------------------------------------------------------------- */
 
 static atomic_int trouble;
@@ -37,7 +44,7 @@ work_thread(void *arg)
 	CK_OBJECT_HANDLE found[8];
 	CK_ULONG n;
 
-	for (int round = 0; round < 10; round++) {
+	for (int round = 0; round < rounds(10); round++) {
 		if (f->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &h) != CKR_OK) {
 			trouble++;
 			return NULL;
@@ -93,7 +100,7 @@ race_thread(void *arg)
 {
 	int *tally = arg;
 
-	for (int i = 0; i < 30; i++) {
+	for (int i = 0; i < rounds(30); i++) {
 		CK_RV rv = f->C_Initialize(NULL);
 		CK_SLOT_ID slots[4];
 		CK_ULONG n = 4;
@@ -144,7 +151,7 @@ static void *
 close_thread(void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < rounds(50); i++)
 		(void)f->C_CloseAllSessions(0);
 	return NULL;
 }
@@ -160,7 +167,7 @@ test_close_under_work(void **state)
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, close_thread, NULL), 0);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < rounds(300); i++) {
 		CK_ULONG n = sizeof out;
 		CK_RV rv;
 
@@ -288,7 +295,7 @@ test_fork_under_work(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, fork_worker, NULL), 0);
-	for (int round = 0; round < 8; round++) {
+	for (int round = 0; round < rounds(8); round++) {
 		pid_t child = fork();
 
 		assert_true(child >= 0);

@@ -138,7 +138,7 @@ static void
 test_kill_creating(void **state)
 {
 	const char *more = getenv("STRONGROOM_KILLS");
-	int rounds = more != NULL ? atoi(more) : 12;
+	int rounds = more != NULL ? atoi(more) : getenv("STRONGROOM_SLOW") != NULL ? 2 : 12;
 	CK_SESSION_HANDLE h = session_user();
 	unsigned seed = 7;
 
@@ -330,7 +330,7 @@ static void
 test_damage(void **state)
 {
 	const char *more = getenv("STRONGROOM_DAMAGES");
-	int rounds = more != NULL ? atoi(more) : 120, harmless = 0;
+	int rounds = more != NULL ? atoi(more) : getenv("STRONGROOM_SLOW") != NULL ? 8 : 120, harmless = 0;
 	CK_SESSION_HANDLE h = session_begin(CKF_RW_SESSION);
 	CK_OBJECT_HANDLE found[64];
 	CK_OBJECT_HANDLE pub, priv;
