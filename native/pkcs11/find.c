@@ -41,7 +41,7 @@ find_session_objects(struct session *s, const hsm_key *keys, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		bool match;
-		hsm_status st = object_matches(s->core, keys[i], s->wanted, s->wanted_len, &match);
+		hsm_status st = token_matches(s->core, keys[i], s->wanted, s->wanted_len, &match);
 
 		if (st == HSM_E_HANDLE)
 			ck_objects_drop(s->slot, keys[i]);

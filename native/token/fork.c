@@ -47,14 +47,14 @@ watch(void)
 }
 
 void
-work_begin(void)
+token_work_begin(void)
 {
 	pthread_once(&once, watch);
 	pthread_rwlock_rdlock(&at_work);
 }
 
 void
-work_end(void)
+token_work_end(void)
 {
 	pthread_rwlock_unlock(&at_work);
 }

@@ -96,19 +96,19 @@ sum_take(uint8_t sum[32], const uint8_t mac[32])
 }
 
 void
-index_init(struct index *x)
+token_index_init(struct index *x)
 {
 	memset(x, 0, sizeof *x);
 	x->free = NO_ROW;
 }
 
 void
-index_free(struct index *x)
+token_index_free(struct index *x)
 {
 	free(x->rows);
 	for (unsigned c = 0; c < CHAIN_COUNT; c++)
 		free(x->heads[c]);
-	index_init(x);
+	token_index_init(x);
 }
 
 static hsm_status
@@ -155,7 +155,7 @@ index_room(struct index *x)
 }
 
 hsm_status
-index_add(struct index *x, const struct row *row)
+token_index_add(struct index *x, const struct row *row)
 {
 	hsm_status st = index_room(x);
 	uint32_t at;
@@ -179,7 +179,7 @@ index_add(struct index *x, const struct row *row)
 }
 
 void
-index_drop(struct index *x, uint32_t at)
+token_index_drop(struct index *x, uint32_t at)
 {
 	struct row *row = &x->rows[at];
 
@@ -200,7 +200,7 @@ chain_head(const struct index *x, unsigned chain, uint64_t hash)
 }
 
 uint32_t
-index_by_id(const struct index *x, uint64_t id)
+token_index_by_id(const struct index *x, uint64_t id)
 {
 	uint32_t at = chain_head(x, CHAIN_ID, number_hash(id));
 
@@ -210,7 +210,7 @@ index_by_id(const struct index *x, uint64_t id)
 }
 
 uint32_t
-index_by_handle(const struct index *x, hsm_key handle)
+token_index_by_handle(const struct index *x, hsm_key handle)
 {
 	uint32_t at = handle == 0 ? NO_ROW : chain_head(x, CHAIN_HANDLE, number_hash(handle));
 
@@ -220,7 +220,7 @@ index_by_handle(const struct index *x, hsm_key handle)
 }
 
 void
-index_set_handle(struct index *x, uint32_t at, hsm_key handle)
+token_index_set_handle(struct index *x, uint32_t at, hsm_key handle)
 {
 	if (x->rows[at].handle != 0)
 		chain_out(x, at, CHAIN_HANDLE);
@@ -243,13 +243,13 @@ chain_fit(const struct index *x, enum row_chain chain, const uint8_t tag[HSM_TOK
 }
 
 uint32_t
-index_first(const struct index *x, enum row_chain chain, const uint8_t tag[HSM_TOKEN_TAG])
+token_index_first(const struct index *x, enum row_chain chain, const uint8_t tag[HSM_TOKEN_TAG])
 {
 	return chain_fit(x, chain, tag, chain_head(x, chain, tag_hash(tag)));
 }
 
 uint32_t
-index_next(const struct index *x, enum row_chain chain, const uint8_t tag[HSM_TOKEN_TAG], uint32_t at)
+token_index_next(const struct index *x, enum row_chain chain, const uint8_t tag[HSM_TOKEN_TAG], uint32_t at)
 {
 	return chain_fit(x, chain, tag, x->rows[at].next[chain]);
 }

@@ -29,16 +29,16 @@ struct index {
 	uint8_t sum[32];                        /* of all rows' MACs, little-endian */
 };
 
-void index_init(struct index *x);
-void index_free(struct index *x);
+void token_index_init(struct index *x);
+void token_index_free(struct index *x);
 /* Takes a copy; next and prev are set here. HSM_E_MEMORY. */
-HSM_MUST_USE hsm_status index_add(struct index *x, const struct row *row);
-void index_drop(struct index *x, uint32_t at);
-uint32_t index_by_id(const struct index *x, uint64_t id);
-uint32_t index_by_handle(const struct index *x, hsm_key handle);
-void index_set_handle(struct index *x, uint32_t at, hsm_key handle);
+HSM_MUST_USE hsm_status token_index_add(struct index *x, const struct row *row);
+void token_index_drop(struct index *x, uint32_t at);
+uint32_t token_index_by_id(const struct index *x, uint64_t id);
+uint32_t token_index_by_handle(const struct index *x, hsm_key handle);
+void token_index_set_handle(struct index *x, uint32_t at, hsm_key handle);
 /* Walk a chain: first, then again with *at. Ends with NO_ROW. */
-uint32_t index_first(const struct index *x, enum row_chain chain, const uint8_t tag[HSM_TOKEN_TAG]);
-uint32_t index_next(const struct index *x, enum row_chain chain, const uint8_t tag[HSM_TOKEN_TAG], uint32_t at);
+uint32_t token_index_first(const struct index *x, enum row_chain chain, const uint8_t tag[HSM_TOKEN_TAG]);
+uint32_t token_index_next(const struct index *x, enum row_chain chain, const uint8_t tag[HSM_TOKEN_TAG], uint32_t at);
 
 #endif

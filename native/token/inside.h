@@ -23,21 +23,21 @@ struct token {
 
 /* fork.c: work on files is counted, so that a fork waits for it to end; the
  * child then inherits SQLite at rest. Not nested. */
-void work_begin(void);
-void work_end(void);
+void token_work_begin(void);
+void token_work_end(void);
 
 /* sync.c, all with the lock held and inside a transaction. */
 
 /* The index as the file is now; HSM_E_INTEGRITY marks the token damaged. */
-HSM_MUST_USE hsm_status sync_read(struct token *t);
+HSM_MUST_USE hsm_status token_sync_read(struct token *t);
 /* Take the lock, begin, look; on failure nothing is held. */
-HSM_MUST_USE hsm_status sync_enter(struct token *t, bool write);
+HSM_MUST_USE hsm_status token_sync_enter(struct token *t, bool write);
 /* Commit or roll back by `st`, give the lock back, answer what came of it. */
-HSM_MUST_USE hsm_status sync_leave(struct token *t, hsm_status st);
+HSM_MUST_USE hsm_status token_sync_leave(struct token *t, hsm_status st);
 /* Roll back what was not committed, give the lock back. */
-void sync_end(struct token *t);
+void token_sync_end(struct token *t);
 /* Write label, header and a manifest over the index's sum at `seq`. */
-HSM_MUST_USE hsm_status sync_manifest(struct token *t, uint64_t seq, uint64_t count, const uint8_t sum[32]);
-HSM_MUST_USE hsm_status sync_row_mac(struct token *t, struct row *row);
+HSM_MUST_USE hsm_status token_sync_manifest(struct token *t, uint64_t seq, uint64_t count, const uint8_t sum[32]);
+HSM_MUST_USE hsm_status token_sync_row_mac(struct token *t, struct row *row);
 
 #endif

@@ -95,7 +95,7 @@ row_store(struct token *t, hsm_session session, hsm_key key, struct row *row)
 	hsm_status st;
 
 	if ((st = row_tags(t, session, key, row)) == HSM_OK && (st = row_seal(session, key, row, &sealed, &len)) == HSM_OK
-	    && (st = sync_row_mac(t, row)) == HSM_OK)
+	    && (st = token_sync_row_mac(t, row)) == HSM_OK)
 		st = db_put_row(t->db, row, (hsm_in){ sealed, len });
 	free(sealed);
 	return st;
@@ -106,7 +106,7 @@ row_store(struct token *t, hsm_session session, hsm_key key, struct row *row)
 static hsm_status
 rows_commit(struct token *t, uint64_t seq)
 {
-	hsm_status st = sync_manifest(t, seq, t->index.live, t->index.sum);
+	hsm_status st = token_sync_manifest(t, seq, t->index.live, t->index.sum);
 
 	if (st == HSM_OK && (st = db_commit(t->db)) == HSM_OK)
 		t->seq = seq;
@@ -122,13 +122,13 @@ put_one(struct token *t, hsm_session session, hsm_key key, uint64_t seq)
 
 	if ((st = hsm_random(t->service, &name)) != HSM_OK || (st = row_store(t, session, key, &row)) != HSM_OK)
 		return st;
-	return index_add(&t->index, &row);
+	return token_index_add(&t->index, &row);
 }
 
 hsm_status
 token_put(struct token *t, hsm_session session, const hsm_key *keys, size_t n)
 {
-	hsm_status st = sync_enter(t, true);
+	hsm_status st = token_sync_enter(t, true);
 	size_t done = 0;
 
 	if (st != HSM_OK)
@@ -139,8 +139,8 @@ token_put(struct token *t, hsm_session session, const hsm_key *keys, size_t n)
 		st = rows_commit(t, t->seq + n);
 	if (st != HSM_OK)
 		while (done > 0)
-			index_drop(&t->index, index_by_handle(&t->index, keys[--done]));
-	sync_end(t);
+			token_index_drop(&t->index, token_index_by_handle(&t->index, keys[--done]));
+	token_sync_end(t);
 	return st;
 }
 
@@ -150,7 +150,7 @@ token_holds(struct token *t, hsm_key key)
 	bool held;
 
 	pthread_mutex_lock(&t->lock);
-	held = index_by_handle(&t->index, key) != NO_ROW;
+	held = token_index_by_handle(&t->index, key) != NO_ROW;
 	pthread_mutex_unlock(&t->lock);
 	return held;
 }
@@ -158,13 +158,13 @@ token_holds(struct token *t, hsm_key key)
 hsm_status
 token_change(struct token *t, hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n)
 {
-	hsm_status st = sync_enter(t, true);
+	hsm_status st = token_sync_enter(t, true);
 	struct row was, row;
 	uint32_t at;
 
 	if (st != HSM_OK)
 		return st;
-	if ((at = index_by_handle(&t->index, key)) == NO_ROW) {
+	if ((at = token_index_by_handle(&t->index, key)) == NO_ROW) {
 		st = HSM_E_HANDLE;
 		goto out;
 	}
@@ -174,45 +174,45 @@ token_change(struct token *t, hsm_session session, hsm_key key, const hsm_attr *
 	row.version++;
 	row.seq = t->seq + 1;
 	st = row_store(t, session, key, &row);
-	index_drop(&t->index, at);
-	if (st == HSM_OK && (st = index_add(&t->index, &row)) == HSM_OK && (st = rows_commit(t, row.seq)) == HSM_OK)
+	token_index_drop(&t->index, at);
+	if (st == HSM_OK && (st = token_index_add(&t->index, &row)) == HSM_OK && (st = rows_commit(t, row.seq)) == HSM_OK)
 		goto out;
 	/* The object in the core is ahead of the disk: let it go, the next
 	 * find opens what is stored. */
 	(void)!hsm_object_close(t->service, key);
-	if ((at = index_by_handle(&t->index, key)) != NO_ROW)
-		index_drop(&t->index, at);
+	if ((at = token_index_by_handle(&t->index, key)) != NO_ROW)
+		token_index_drop(&t->index, at);
 	was.handle = 0;
-	if (index_add(&t->index, &was) != HSM_OK)
+	if (token_index_add(&t->index, &was) != HSM_OK)
 		t->fresh = false;
 out:
-	sync_end(t);
+	token_sync_end(t);
 	return st;
 }
 
 hsm_status
 token_remove(struct token *t, hsm_session session, hsm_key key)
 {
-	hsm_status st = sync_enter(t, true);
+	hsm_status st = token_sync_enter(t, true);
 	struct row was;
 	uint32_t at;
 
 	if (st != HSM_OK)
 		return st;
-	if ((at = index_by_handle(&t->index, key)) == NO_ROW) {
+	if ((at = token_index_by_handle(&t->index, key)) == NO_ROW) {
 		st = HSM_E_HANDLE;
 		goto out;
 	}
 	was = t->index.rows[at];
 	if ((st = db_drop_row(t->db, was.id, t->seq + 1)) != HSM_OK || (st = hsm_destroy(session, key)) != HSM_OK)
 		goto out;
-	index_drop(&t->index, at);
+	token_index_drop(&t->index, at);
 	if ((st = rows_commit(t, t->seq + 1)) == HSM_OK)
 		goto out;
 	was.handle = 0;                 /* gone from the core, not from the disk: found again */
-	if (index_add(&t->index, &was) != HSM_OK)
+	if (token_index_add(&t->index, &was) != HSM_OK)
 		t->fresh = false;
 out:
-	sync_end(t);
+	token_sync_end(t);
 	return st;
 }

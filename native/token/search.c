@@ -74,7 +74,7 @@ search_rows(struct token *t, bool priv, const struct wanted *w, struct token_sea
 	uint32_t at;
 
 	if (w->label || w->ident) {
-		for (at = index_first(&t->index, chain, tag); at != NO_ROW && st == HSM_OK; at = index_next(&t->index, chain, tag, at))
+		for (at = token_index_first(&t->index, chain, tag); at != NO_ROW && st == HSM_OK; at = token_index_next(&t->index, chain, tag, at))
 			if (row_fits(&t->index.rows[at], priv, w))
 				st = search_add(s, room, t->index.rows[at].id);
 		return st;
@@ -98,7 +98,7 @@ token_search(struct token *t, bool user, const hsm_attr *attrs, size_t n, struct
 {
 	struct wanted w;
 	size_t room = 0;
-	hsm_status st = sync_enter(t, false);
+	hsm_status st = token_sync_enter(t, false);
 
 	memset(search, 0, sizeof *search);
 	if (st != HSM_OK)
@@ -106,7 +106,7 @@ token_search(struct token *t, bool user, const hsm_attr *attrs, size_t n, struct
 	for (int priv = 0; priv <= (user ? 1 : 0) && st == HSM_OK; priv++)
 		if ((st = wanted_from(t, priv != 0, attrs, n, &w)) == HSM_OK)
 			st = search_rows(t, priv != 0, &w, search, &room);
-	st = sync_leave(t, st);
+	st = token_sync_leave(t, st);
 	if (st != HSM_OK)
 		token_search_end(search);
 	else if (search->count > 1)
@@ -139,7 +139,7 @@ row_open(struct token *t, hsm_session session, uint32_t at)
 		st = hsm_object_open(session, t->part, binding, (hsm_in){ body, len }, &key);
 	free(body);
 	if (st == HSM_OK)
-		index_set_handle(&t->index, at, key);
+		token_index_set_handle(&t->index, at, key);
 	if (st == HSM_E_INTEGRITY || st == HSM_E_FORMAT)
 		t->damaged = true;
 	return st;
@@ -155,17 +155,17 @@ row_handle(struct token *t, hsm_session session, uint64_t id, hsm_key *key)
 	*key = 0;
 	pthread_mutex_lock(&t->lock);
 	st = t->damaged ? HSM_E_INTEGRITY : HSM_OK;
-	if (st == HSM_OK && (at = index_by_id(&t->index, id)) != NO_ROW)
+	if (st == HSM_OK && (at = token_index_by_id(&t->index, id)) != NO_ROW)
 		*key = t->index.rows[at].handle;
 	pthread_mutex_unlock(&t->lock);
-	if (*key != 0 || st != HSM_OK || (st = sync_enter(t, false)) != HSM_OK)
+	if (*key != 0 || st != HSM_OK || (st = token_sync_enter(t, false)) != HSM_OK)
 		return st;
-	if ((at = index_by_id(&t->index, id)) != NO_ROW
+	if ((at = token_index_by_id(&t->index, id)) != NO_ROW
 	    && (t->index.rows[at].handle != 0 || (st = row_open(t, session, at)) == HSM_OK))
 		*key = t->index.rows[at].handle;
 	if (st == HSM_E_NOT_LOGGED_IN)
 		st = HSM_OK;                    /* logged out meanwhile: no longer visible */
-	return sync_leave(t, st);
+	return token_sync_leave(t, st);
 }
 
 hsm_status
@@ -182,7 +182,7 @@ token_search_next(struct token *t, hsm_session session, const hsm_attr *attrs, s
 		if ((st = row_handle(t, session, search->rows[search->at], &found)) != HSM_OK)
 			break;
 		search->at++;
-		if (found != 0 && (st = object_matches(session, found, attrs, n, &match)) == HSM_OK && match)
+		if (found != 0 && (st = token_matches(session, found, attrs, n, &match)) == HSM_OK && match)
 			*key = found;
 		if (st == HSM_E_HANDLE)
 			st = HSM_OK;            /* destroyed meanwhile */
@@ -213,7 +213,7 @@ attr_matches(hsm_session session, hsm_key key, const hsm_attr *attr, bool *match
 }
 
 hsm_status
-object_matches(hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n, bool *match)
+token_matches(hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n, bool *match)
 {
 	hsm_key_info info;
 	hsm_status st = n == 0 ? hsm_key_describe(session, key, &info) : HSM_OK;

@@ -9,7 +9,7 @@
 #include "inside.h"
 
 hsm_status
-sync_row_mac(struct token *t, struct row *row)
+token_sync_row_mac(struct token *t, struct row *row)
 {
 	uint8_t bytes[128];
 	struct writer w;
@@ -42,7 +42,7 @@ manifest_mac(const struct token *t, const uint8_t manifest[MANIFEST_LEN - 32], u
 }
 
 hsm_status
-sync_manifest(struct token *t, uint64_t seq, uint64_t count, const uint8_t sum[32])
+token_sync_manifest(struct token *t, uint64_t seq, uint64_t count, const uint8_t sum[32])
 {
 	uint8_t bytes[MANIFEST_LEN], mac[32];
 	struct writer w;
@@ -106,34 +106,34 @@ row_out(struct token *t, uint32_t at)
 
 	if (handle != 0)
 		(void)!hsm_object_close(t->service, handle);
-	index_drop(&t->index, at);
+	token_index_drop(&t->index, at);
 }
 
 static hsm_status
 take_row(void *arg, struct row *row)
 {
 	struct token *t = arg;
-	uint32_t at = index_by_id(&t->index, row->id);
+	uint32_t at = token_index_by_id(&t->index, row->id);
 	hsm_status st;
 
-	if ((st = sync_row_mac(t, row)) != HSM_OK)
+	if ((st = token_sync_row_mac(t, row)) != HSM_OK)
 		return st;
 	if (at != NO_ROW) {
 		if (t->index.rows[at].version == row->version && t->index.rows[at].seq == row->seq)
 			row->handle = t->index.rows[at].handle;
 		if (row->handle != 0)
-			index_drop(&t->index, at);
+			token_index_drop(&t->index, at);
 		else
 			row_out(t, at);
 	}
-	return index_add(&t->index, row);
+	return token_index_add(&t->index, row);
 }
 
 static hsm_status
 take_gone(void *arg, uint64_t id)
 {
 	struct token *t = arg;
-	uint32_t at = index_by_id(&t->index, id);
+	uint32_t at = token_index_by_id(&t->index, id);
 
 	if (at != NO_ROW)
 		row_out(t, at);
@@ -153,7 +153,7 @@ index_reload(struct token *t)
 	struct index old = t->index;
 	hsm_status st;
 
-	index_init(&t->index);
+	token_index_init(&t->index);
 	st = db_rows(t->db, 0, take_row, t);
 	for (uint32_t i = 0; i < old.used; i++) {
 		const struct row *was = &old.rows[i];
@@ -161,13 +161,13 @@ index_reload(struct token *t)
 
 		if (!was->used || was->handle == 0)
 			continue;
-		at = st == HSM_OK ? index_by_id(&t->index, was->id) : NO_ROW;
+		at = st == HSM_OK ? token_index_by_id(&t->index, was->id) : NO_ROW;
 		if (at != NO_ROW && t->index.rows[at].version == was->version)
-			index_set_handle(&t->index, at, was->handle);
+			token_index_set_handle(&t->index, at, was->handle);
 		else
 			(void)!hsm_object_close(t->service, was->handle);
 	}
-	index_free(&old);
+	token_index_free(&old);
 	return st;
 }
 
@@ -198,7 +198,7 @@ sync_changes(struct token *t)
 }
 
 hsm_status
-sync_read(struct token *t)
+token_sync_read(struct token *t)
 {
 	uint64_t version;
 	hsm_status st;
@@ -218,33 +218,33 @@ out:
 }
 
 hsm_status
-sync_enter(struct token *t, bool write)
+token_sync_enter(struct token *t, bool write)
 {
 	hsm_status st;
 
-	work_begin();
+	token_work_begin();
 	pthread_mutex_lock(&t->lock);
 	st = t->damaged ? HSM_E_INTEGRITY : db_begin(t->db, write);
 	if (st == HSM_OK)
-		st = sync_read(t);
+		st = token_sync_read(t);
 	if (st != HSM_OK)
-		sync_end(t);
+		token_sync_end(t);
 	return st;
 }
 
 hsm_status
-sync_leave(struct token *t, hsm_status st)
+token_sync_leave(struct token *t, hsm_status st)
 {
 	if (st == HSM_OK)
 		st = db_commit(t->db);
-	sync_end(t);
+	token_sync_end(t);
 	return st;
 }
 
 void
-sync_end(struct token *t)
+token_sync_end(struct token *t)
 {
 	db_rollback(t->db);             /* nothing to do after a commit */
 	pthread_mutex_unlock(&t->lock);
-	work_end();
+	token_work_end();
 }

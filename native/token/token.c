@@ -119,7 +119,7 @@ token_alloc(struct token **t)
 	if ((*t = calloc(1, sizeof **t)) == NULL)
 		return HSM_E_MEMORY;
 	pthread_mutex_init(&(*t)->lock, NULL);
-	index_init(&(*t)->index);
+	token_index_init(&(*t)->index);
 	return HSM_OK;
 }
 
@@ -133,7 +133,7 @@ token_close(struct token *t)
 	if (t->part != 0)
 		(void)!hsm_partition_close(t->part);
 	db_close(t->db);
-	index_free(&t->index);
+	token_index_free(&t->index);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
@@ -141,9 +141,9 @@ token_close(struct token *t)
 void
 token_detach(struct token *t)
 {
-	work_begin();
+	token_work_begin();
 	token_close(t);
-	work_end();
+	token_work_end();
 }
 
 static void
@@ -171,7 +171,7 @@ token_make(const char *home, uint32_t number, const uint8_t label[TOKEN_LABEL_LE
 	token_path(made, home, number, suffix);
 	token_path(path, home, number, SUFFIX);
 	device_path(device, home);
-	work_begin();
+	token_work_begin();
 	if ((st = folder_make(home, "")) != HSM_OK || (st = folder_make(home, "/tokens")) != HSM_OK
 	    || (st = token_alloc(&t)) != HSM_OK)
 		goto out;
@@ -183,7 +183,7 @@ token_make(const char *home, uint32_t number, const uint8_t label[TOKEN_LABEL_LE
 	(void)unlink(made);             /* of an earlier life of this pid */
 	if ((st = db_make(made, &t->db)) != HSM_OK)
 		goto out;
-	if ((st = db_begin(t->db, true)) == HSM_OK && (st = sync_manifest(t, 1, 0, zero)) == HSM_OK)
+	if ((st = db_begin(t->db, true)) == HSM_OK && (st = token_sync_manifest(t, 1, 0, zero)) == HSM_OK)
 		st = db_commit(t->db);
 	if (st == HSM_OK && link(made, path) != 0)
 		st = errno == EEXIST ? HSM_E_EXISTS : errno == ENOSPC ? HSM_E_LIMIT : HSM_E_IO;
@@ -193,7 +193,7 @@ token_make(const char *home, uint32_t number, const uint8_t label[TOKEN_LABEL_LE
 out:
 	/* Its connection knows the file by the name that is gone. */
 	token_close(t);
-	work_end();
+	token_work_end();
 	return st == HSM_OK ? token_attach(home, number, out) : st;
 }
 
@@ -211,16 +211,16 @@ token_attach(const char *home, uint32_t number, struct token **out)
 	token_path(path, home, number, SUFFIX);
 	device_path(device, home);
 	header = (hsm_out){ t->header, sizeof t->header, 0 };
-	work_begin();
+	token_work_begin();
 	if ((st = db_open(path, &t->db)) == HSM_OK)
 		st = db_meta(t->db, "header", &header);
-	work_end();
+	token_work_end();
 	t->header_len = header.len;
 	if (st != HSM_OK || (st = hsm_token_open(device, (hsm_in){ t->header, t->header_len }, &t->part)) != HSM_OK
 	    || (st = hsm_session_open(t->part, HSM_SESSION_RW, &t->service)) != HSM_OK
-	    || (st = sync_enter(t, false)) != HSM_OK)
+	    || (st = token_sync_enter(t, false)) != HSM_OK)
 		goto out;
-	st = sync_leave(t, HSM_OK);
+	st = token_sync_leave(t, HSM_OK);
 out:
 	if (st != HSM_OK) {
 		token_detach(t);
@@ -250,20 +250,20 @@ token_part(const struct token *t)
 hsm_status
 token_describe(struct token *t, uint8_t label[TOKEN_LABEL_LEN], hsm_token_info *info)
 {
-	hsm_status st = sync_enter(t, false);
+	hsm_status st = token_sync_enter(t, false);
 
 	if (st != HSM_OK)
 		return st;
 	memcpy(label, t->label, sizeof t->label);
-	return sync_leave(t, hsm_token_describe(t->part, info));
+	return token_sync_leave(t, hsm_token_describe(t->part, info));
 }
 
 hsm_status
 token_login(struct token *t, hsm_session session, hsm_role role, hsm_in pin)
 {
-	hsm_status st = sync_enter(t, false);
+	hsm_status st = token_sync_enter(t, false);
 
-	if (st != HSM_OK || (st = sync_leave(t, HSM_OK)) != HSM_OK)
+	if (st != HSM_OK || (st = token_sync_leave(t, HSM_OK)) != HSM_OK)
 		return st;
 	return hsm_login(session, role, pin);
 }
@@ -274,7 +274,7 @@ token_logged_out(struct token *t)
 	pthread_mutex_lock(&t->lock);
 	for (uint32_t i = 0; i < t->index.used; i++)
 		if (t->index.rows[i].used && t->index.rows[i].priv)
-			index_set_handle(&t->index, i, 0);
+			token_index_set_handle(&t->index, i, 0);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -289,7 +289,7 @@ header_store(struct token *t, hsm_in header, uint64_t count, const uint8_t sum[3
 	memcpy(old, t->header, old_len);
 	memcpy(t->header, header.ptr, header.len);
 	t->header_len = header.len;
-	if ((st = sync_manifest(t, t->seq + 1, count, sum)) == HSM_OK && (st = db_commit(t->db)) == HSM_OK) {
+	if ((st = token_sync_manifest(t, t->seq + 1, count, sum)) == HSM_OK && (st = db_commit(t->db)) == HSM_OK) {
 		t->seq++;
 		return hsm_token_refresh(t->part, header);
 	}
@@ -303,13 +303,13 @@ token_pin(struct token *t, hsm_session session, hsm_role role, hsm_in old, hsm_i
 {
 	uint8_t bytes[HSM_TOKEN_HEADER_MAX];
 	hsm_out header = { bytes, sizeof bytes, 0 };
-	hsm_status st = sync_enter(t, true);
+	hsm_status st = token_sync_enter(t, true);
 
 	if (st != HSM_OK)
 		return st;
 	if ((st = hsm_token_pin(session, role, old, pin, &header)) == HSM_OK)
 		st = header_store(t, (hsm_in){ bytes, header.len }, t->index.live, t->index.sum);
-	sync_end(t);                    /* header_store has committed */
+	token_sync_end(t);                    /* header_store has committed */
 	return st;
 }
 
@@ -319,7 +319,7 @@ token_reset(struct token *t, const uint8_t label[TOKEN_LABEL_LEN], hsm_in so_pin
 	static const uint8_t zero[32];
 	uint8_t bytes[HSM_TOKEN_HEADER_MAX], was[TOKEN_LABEL_LEN];
 	hsm_out header = { bytes, sizeof bytes, 0 };
-	hsm_status st = sync_enter(t, true);
+	hsm_status st = token_sync_enter(t, true);
 
 	if (st != HSM_OK)
 		return st;
@@ -334,8 +334,8 @@ token_reset(struct token *t, const uint8_t label[TOKEN_LABEL_LEN], hsm_in so_pin
 	for (uint32_t i = 0; i < t->index.used; i++)
 		if (t->index.rows[i].used && t->index.rows[i].handle != 0)
 			(void)!hsm_object_close(t->service, t->index.rows[i].handle);
-	index_free(&t->index);
+	token_index_free(&t->index);
 out:
-	sync_end(t);                    /* header_store has committed */
+	token_sync_end(t);                    /* header_store has committed */
 	return st;
 }

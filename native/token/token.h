@@ -70,6 +70,6 @@ HSM_MUST_USE hsm_status token_search_next(struct token *t, hsm_session session, 
 void token_search_end(struct token_search *search);
 
 /* Does a live object carry all of these? Values that do not leave never match. */
-HSM_MUST_USE hsm_status object_matches(hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n, bool *match);
+HSM_MUST_USE hsm_status token_matches(hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n, bool *match);
 
 #endif
