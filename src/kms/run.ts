@@ -15,6 +15,8 @@ import { Key } from './key.ts';
 import type { Markers } from './marker.ts';
 import type { Caller, ServiceRequest } from './operation.ts';
 import type { Partitions } from './partitions.ts';
+import { managedKey, serviceOf } from './predefined.ts';
+import type { Quotas } from './quotas.ts';
 import { recipientOf, type Attestation, type Recipient, type RecipientInfo } from './recipient.ts';
 import { aliasRowId, keyRowId, materialRowId, type AliasRecord, type KeyRecord, type MaterialRecord } from './records.ts';
 import { parseKeyName, type KeyName } from './resolve.ts';
@@ -46,6 +48,8 @@ export interface Parts {
   readonly regions: readonly string[];
   /** The service's own session: loads, seals and makes keys; uses none. */
   readonly session: SessionHandle;
+  /** Absent: callers may call as often as they like. */
+  readonly quotas?: Quotas;
   /** Absent: no attestation root is trusted, every Recipient is refused. */
   readonly attestation?: Attestation;
   /** One line about a failure of our own; never data. */
@@ -178,7 +182,9 @@ export class Run {
     if (named.by === 'id') return this.lookUp(named.account, named.keyId);
     const id = aliasRowId(named.account, this.region, named.alias);
     const alias = this.store.peek<AliasRecord>('alias', id) ?? (await this.store.get<AliasRecord>('alias', id));
-    return alias && this.lookUp(named.account, alias.body.keyId);
+    if (alias !== undefined) return this.lookUp(named.account, alias.body.keyId);
+    const service = this.operation.name === 'DescribeKey' && named.account === this.account ? serviceOf(named.alias) : undefined;
+    return service === undefined ? undefined : managedKey(this, named.alias, service);
   }
 
   /** The key's sealed object: of its current material, or of the one named. No turn of the event loop where all is at hand. */

@@ -81,6 +81,7 @@ async function perform(run: Run): Promise<(ServiceAnswer & { ok: true })['body']
   const { operation, request, services } = run;
   const input = readInput(operation.input, request.input, request.blobs) as Readonly<Record<string, unknown>>;
   run.input = input;
+  services.quotas?.charge(run);
   const tokens = input['GrantTokens'];
   if (Array.isArray(tokens)) for (const token of tokens) services.tokens.open(token as string);
   const { keyed } = operation;

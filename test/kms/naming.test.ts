@@ -124,7 +124,8 @@ describe('aliases', () => {
   test('are their Region\'s and their account\'s own', async () => {
     expect((await w.refusal('DescribeKey', { KeyId: 'alias/here' }, { region: otherRegion })).message).toBe(`Alias ${alias('alias/here', otherRegion)} is not found.`);
     expect((await w.refusal('DescribeKey', { KeyId: 'alias/here' }, { account: away })).message).toBe(`Alias ${alias('alias/here', region, away)} is not found.`);
-    expect((await w.call('ListAliases', {}, { account: away })).Aliases).toEqual([]);
+    const others = (await w.call('ListAliases', {}, { account: away })).Aliases.map(({ AliasName }: Body) => AliasName);
+    expect(others.filter((name: string) => !name.startsWith('alias/aws/'))).toEqual([]);
   });
 });
 

@@ -13,6 +13,7 @@ import { parsePolicy, type Policy } from '../../src/iam/policy.ts';
 import { AttestationVerifier } from '../../src/kms/attestation/verifier.ts';
 import { Caretaker } from '../../src/kms/caretaker.ts';
 import type { Caller, ServiceRequest } from '../../src/kms/operation.ts';
+import type { Quotas } from '../../src/kms/quotas.ts';
 import { createService, type KmsService } from '../../src/kms/service.ts';
 import { Accounts } from '../../src/server/accounts.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
@@ -77,7 +78,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function makeWorld(): Promise<World> {
+export async function makeWorld(more: { readonly quotas?: Quotas } = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'strongroom-kms-'));
   const core = loadCore();
   let offset = 0;
@@ -91,7 +92,7 @@ export async function makeWorld(): Promise<World> {
   const root = issue({ subject: 'development root', authority: true });
   const attestation = new AttestationVerifier(core, [root.certificate]);
   const kms = createService({
-    attestation,
+    ...more, attestation,
     core, store, keyring, session, identities: people, recorder: new ChainRecorder(store), regions: [region, otherRegion],
     partition: (account) => accounts.partition(account), log: (line) => { log.push(line); },
   });

@@ -5,8 +5,10 @@ import { operation } from '../define.ts';
 import { fail, naming, validation } from '../errors.ts';
 import { requireCustomerKey } from './keys.ts';
 import type { Key } from '../key.ts';
-import { listPage } from '../marker.ts';
+import { listPage, pageLimit, type PageInput } from '../marker.ts';
 import { epoch } from '../metadata.ts';
+import type { Answer } from '../operation.ts';
+import { predefinedAliases } from '../predefined.ts';
 import { aliasRowId, type AliasRecord } from '../records.ts';
 import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
@@ -117,15 +119,45 @@ export const listAliases = operation({
   readOnly: true,
   async run(run, input) {
     await run.permit('kms:ListAliases');
-    const key = input.KeyId === undefined ? undefined : await run.own(input.KeyId);
+    if (input.KeyId === undefined) return listAll(run, input);
+    const key = await run.own(input.KeyId);
     const { items, more } = await listPage<AliasRecord, ReturnType<typeof show>>(
-      run.store, run.services.markers, `ListAliases ${key?.id ?? `${run.account}/${run.region}`}`, 'alias',
-      key === undefined ? { index: 'alias.place', equals: [run.account, run.region] } : { index: 'alias.key', equals: [key.id] },
-      input, { otherwise: 50, most: 100 }, (row) => show(run, row.body),
+      run.store, run.services.markers, `ListAliases ${key.id}`, 'alias', { index: 'alias.key', equals: [key.id] }, input, page, (row) => show(run, row.body),
     );
     return { Aliases: items, ...more };
   },
 });
+
+const page = { otherwise: 50, most: 100 } as const;
+
+/**
+ * Predefined aliases whose keys are not there yet come first, then the account's own. The cursor says
+ * where: the n-th predefined, or a place among the others.
+ */
+async function listAll(run: Run, input: PageInput): Promise<Answer> {
+  const { markers } = run.services;
+  const scope = `ListAliases ${run.account}/${run.region}`;
+  const limit = pageLimit(input, page);
+  const cursor = markers.open(scope, input.Marker) ?? '0';
+  const start = /^\d+$/.test(cursor) ? Number(cursor) : undefined;
+  const next = (place: string) => ({ Truncated: true, NextMarker: markers.make(scope, place) });
+
+  const waiting = start === undefined ? [] : (await unmade(run)).slice(start, start + limit + 1);
+  if (start !== undefined && waiting.length > limit) return { Aliases: waiting.slice(0, limit), ...next(String(start + limit)) };
+  const room = limit - waiting.length;
+  if (room === 0) return { Aliases: waiting, ...next('-') };
+  const after = start === undefined ? cursor.slice(1) : '';
+  const { rows, next: more } = await run.store.list<AliasRecord>('alias', {
+    index: 'alias.place', equals: [run.account, run.region], limit: room, ...(after === '' ? {} : { after }),
+  });
+  const Aliases = [...waiting, ...rows.map((row) => show(run, row.body))];
+  return more === undefined ? { Aliases, Truncated: false } : { Aliases, ...next(`-${more}`) };
+}
+
+async function unmade(run: Run): Promise<readonly { readonly AliasName: string; readonly AliasArn: string }[]> {
+  const there = await Promise.all(predefinedAliases.map((name) => run.store.get('alias', aliasRowId(run.account, run.region, name))));
+  return predefinedAliases.filter((_, i) => there[i] === undefined).map((AliasName) => ({ AliasName, AliasArn: arnOf(run, AliasName) }));
+}
 
 const show = (run: Run, alias: AliasRecord) => ({
   AliasName: alias.name, AliasArn: arnOf(run, alias.name), TargetKeyId: alias.keyId,
