@@ -12,7 +12,9 @@ import { Keyring } from './hsm/keyring.ts';
 import { StoredIdentities } from './iam/identities.ts';
 import { loadCore } from './hsm/native.ts';
 import { blobsOf } from './kms/operations/table.ts';
+import { AttestationVerifier } from './kms/attestation/verifier.ts';
 import { Caretaker } from './kms/caretaker.ts';
+import { AwsQuotas } from './kms/quotas.ts';
 import { createService } from './kms/service.ts';
 import { Accounts } from './server/accounts.ts';
 import { keyRoutes } from './server/key-routes.ts';
@@ -36,6 +38,10 @@ export interface Config {
   readonly unseal: Unseal;
   readonly accessKeyId?: string;
   readonly secret: SecretSource;
+  /** AWS's request quotas. */
+  readonly quotas: boolean;
+  /** File with the certificates that attestation documents may end in. */
+  readonly attestationRoots?: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -59,8 +65,13 @@ export function readConfig(env: Environment): Config {
   const passphrase = env['STRONGROOM_PASSPHRASE_FILE'];
   const accessKeyId = env['STRONGROOM_ROOT_ACCESS_KEY_ID'];
   if (accessKeyId !== undefined && !/^\w{16,128}$/.test(accessKeyId)) throw new ConfigError('STRONGROOM_ROOT_ACCESS_KEY_ID: 16 to 128 letters, digits or _');
+  const quotas = env['STRONGROOM_QUOTAS'] ?? 'off';
+  if (quotas !== 'off' && quotas !== 'aws') throw new ConfigError(`STRONGROOM_QUOTAS: '${quotas}' is neither off nor aws`);
+  const attestationRoots = env['STRONGROOM_ATTESTATION_ROOTS'];
   return {
     home,
+    quotas: quotas === 'aws',
+    ...(attestationRoots === undefined ? {} : { attestationRoots: resolve(attestationRoots) }),
     ...listenOf(env['STRONGROOM_LISTEN'] ?? '127.0.0.1:4766'),
     ...(cert !== undefined && key !== undefined ? { tls: { cert, key } } : {}),
     regions: regions.includes(region) ? [region, ...regions.filter((r) => r !== region)] : regions,
@@ -113,8 +124,12 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     const keyring = new Keyring(core, session);
     const log = (line: string): void => { process.stderr.write(`strongroom: ${line}\n`); };
     const identities = new StoredIdentities(store);
+    const attestation = config.attestationRoots === undefined ? undefined : openAttestation(core, config.attestationRoots);
+    undo.push(() => attestation?.close());
     const kms = createService({
       core, store, keyring, recorder, session, log,
+      ...(config.quotas ? { quotas: new AwsQuotas() } : {}),
+      ...(attestation === undefined ? {} : { attestation }),
       regions: config.regions,
       partition: (account) => accounts.partition(account),
       identities,
@@ -138,6 +153,14 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
   } catch (error) {
     await close().catch(() => undefined);
     throw spoken(error, config);
+  }
+}
+
+function openAttestation(core: Core, path: string): AttestationVerifier {
+  try {
+    return new AttestationVerifier(core, [readFileSync(path)]);
+  } catch (error) {
+    throw new ConfigError(`STRONGROOM_ATTESTATION_ROOTS: ${path} has no P-384 certificate in PEM or DER (${error instanceof Error ? error.message : 'it cannot be read'})`);
   }
 }
 
