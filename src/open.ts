@@ -2,7 +2,7 @@
  * Composition: reads the configuration, opens the core and the store, makes what a first start needs,
  * and puts the rooms together. The only place that knows all of them.
  */
-import { renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ChainRecorder } from './audit/recorder.ts';
