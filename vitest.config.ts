@@ -8,7 +8,7 @@ export default defineConfig({
     // Two cores, real servers and real programs: files run one after another in forks.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 180_000,
+    testTimeout: 240_000,
+    hookTimeout: 300_000,
   },
 });
