@@ -48,7 +48,7 @@ export function addAccountCommands(program: Command): void {
 }
 
 /** The answer carries a secret: its bytes go to stdout as bytes and are wiped; they never become a string. */
-async function printSecret(answer: Buffer, format: Format): Promise<void> {
+export async function printSecret(answer: Buffer, format: Format): Promise<void> {
   const shown = format.json === true ? answer : asLines(answer);
   await new Promise<void>((done, fail) => { process.stdout.write(shown, (error) => { if (error) fail(error); else done(); }); });
   process.stdout.write('\n');

@@ -5,6 +5,7 @@ import { addAuditCommands } from './audit.ts';
 import { addBenchCommand } from './bench.ts';
 import { addDoctorCommands } from './doctor.ts';
 import { addKeyCommands } from './key.ts';
+import { addPolicyCommands } from './policy.ts';
 import { addServeCommand } from './serve.ts';
 import { CommandError, exitCode, say } from './output.ts';
 
@@ -27,6 +28,7 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 denied, 5 wrong state, 6 in
 addServeCommand(program);
 addAccountCommands(program);
 addKeyCommands(program);
+addPolicyCommands(program);
 addAuditCommands(program);
 addDoctorCommands(program);
 addBenchCommand(program);

@@ -4,6 +4,7 @@ import { attachmentActions } from './iam/attachments.ts';
 import { keyActions } from './iam/keys.ts';
 import { policyActions } from './iam/policies.ts';
 import { roleActions } from './iam/roles.ts';
+import { simulationActions } from './iam/simulation.ts';
 import { summaryActions } from './iam/summary.ts';
 import { userActions } from './iam/users.ts';
 import type { QueryService } from './query.ts';
@@ -11,7 +12,7 @@ import type { QueryService } from './query.ts';
 export { camelled };
 export type { IamParts };
 
-const table: Readonly<Record<string, IamAction<object>>> = { ...userActions, ...roleActions, ...keyActions, ...policyActions, ...attachmentActions, ...summaryActions };
+const table: Readonly<Record<string, IamAction<object>>> = { ...userActions, ...roleActions, ...keyActions, ...policyActions, ...attachmentActions, ...summaryActions, ...simulationActions };
 
 export const iamActions: readonly string[] = Object.keys(table).sort();
 

@@ -24,6 +24,7 @@ import type { Mount } from './http.ts';
 import { iamService } from './iam.ts';
 import { Metrics } from './metrics.ts';
 import type { QueryService } from './query.ts';
+import { policyRoutes } from './policy-routes.ts';
 import { stsService } from './sts.ts';
 import { Tokens } from './tokens.ts';
 
@@ -97,7 +98,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     ...(options.bodyLimit === undefined ? {} : { bodyLimit: options.bodyLimit }),
   });
   const closeKey = (key: Parameters<Core['closeCredential']>[1]): void => { core.closeCredential(session, key); };
-  const admin = new AdminDoor(core, [...adminRoutes({ core, store, accounts, closeKey, health }), ...(options.adminRoutes ?? [])], report);
+  const admin = new AdminDoor(core, [...adminRoutes({ core, store, accounts, closeKey, health }), ...policyRoutes(store, accounts), ...(options.adminRoutes ?? [])], report);
   const url = await http.listen(options.host, options.port);
   try {
     await admin.listen(options.home);

@@ -16,7 +16,7 @@ let results: Map<string, { ok: boolean; why?: string }>;
 beforeAll(async () => {
   bin = pythonClients();
   server = await startServer();
-  const { stdout, stderr } = spawnSync(join(bin, 'python'), [script], { env: { ...server.env, OTHER_ACCOUNT: server.cli('account', 'create', '--json').stdout }, encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(join(bin, 'python'), [script], { env: { ...server.env, OTHER_ACCOUNT: server.cli('account', 'create', '--json').stdout, SERVICE: server.cli('service-principal', 'create', 's3', '--account', '000000000000', '--json').stdout }, encoding: 'utf8' });
   results = new Map(stdout.split('\n').filter((l) => l.startsWith('{')).map((l) => {
     const row = JSON.parse(l) as { name: string; ok: boolean; why?: string };
     return [row.name, row];
@@ -49,5 +49,25 @@ describe('aws', () => {
     expect(aws('iam', 'get-user-policy', '--user-name', 'cli', '--policy-name', 'p')).toMatchObject({ PolicyDocument: text });
     expect(aws('iam', 'list-users', '--max-items', '1')).toMatchObject({ Users: [{}] });
     expect(aws('iam', 'get-account-summary')).toMatchObject({ SummaryMap: { UsersQuota: 5000 } });
+  });
+});
+
+describe('strongroom policy test', () => {
+  it('says what would be answered, and which statement decides', async () => {
+    const aws = (...args: string[]) => JSON.parse(spawnSync(join(bin, 'aws'), args, { env: server.env, encoding: 'utf8' }).stdout || '{}') as Record<string, Record<string, string>>;
+    const arn = aws('kms', 'create-key')['KeyMetadata']?.['Arn'] ?? '';
+    const user = aws('iam', 'create-user', '--user-name', 'tested')['User']?.['Arn'] ?? '';
+    const text = { Version: '2012-10-17', Statement: [{ Sid: 'Tenant', Effect: 'Allow', Action: 'kms:Decrypt', Resource: arn, Condition: { StringEquals: { 'kms:EncryptionContext:tenant': 'a' } } }] };
+    aws('iam', 'put-user-policy', '--user-name', 'tested', '--policy-name', 'p', '--policy-document', JSON.stringify(text));
+    const test = (...more: string[]) => {
+      const { status, stdout, stderr } = server.cli('policy', 'test', '--principal', user, '--action', 'kms:Decrypt', '--resource', arn, '--json', ...more);
+      if (stdout === '') throw new Error(stderr);
+      return { status, ...(JSON.parse(stdout) as Record<string, unknown>) };
+    };
+    expect(test('--context', 'kms:EncryptionContext:tenant=a')).toMatchObject({ status: 0, decision: 'allowed', policy: 'user_tested_p', statement: { index: 0, sid: 'Tenant', effect: 'Allow' } });
+    expect(test()).toMatchObject({ status: 4, decision: 'implicitDeny', because: 'no identity-based policy allows it', missingContext: ['kms:encryptioncontext:tenant'] });
+    aws('kms', 'create-grant', '--key-id', arn, '--grantee-principal', user, '--operations', 'Decrypt');
+    expect(test()).toMatchObject({ status: 0, decision: 'allowed' });
+    expect(server.cli('policy', 'test', '--principal', `${user}x`, '--action', 'kms:Decrypt').status).toBe(3);
   });
 });

@@ -493,6 +493,75 @@ def another_account():
 
 
 @check
+def simulations_name_the_statement():
+    key = new_key()
+    limit = iam.create_policy(PolicyName=fresh(), PolicyDocument=doc(allow("kms:D*")))["Policy"]["Arn"]
+    name, _ = user(PermissionsBoundary=limit)
+    me = f"arn:aws:iam::{account}:user/{name}"
+    text = json.dumps({"Version": "2012-10-17", "Statement": [deny("kms:Decrypt", "*", StringEquals={"kms:EncryptionContext:a": "b"}), allow("kms:*", key)]}, indent=2)
+    iam.put_user_policy(UserName=name, PolicyName="mine", PolicyDocument=text)
+    ask = lambda **more: {r["EvalActionName"]: r for r in iam.simulate_principal_policy(PolicySourceArn=me, ResourceArns=[key], **more)["EvaluationResults"]}
+    got = ask(ActionNames=["kms:Decrypt", "kms:Encrypt", "s3:GetObject"])
+    assert [got[a]["EvalDecision"] for a in got] == ["allowed", "implicitDeny", "implicitDeny"], got
+    assert got["kms:Decrypt"]["MatchedStatements"][0]["SourcePolicyId"] == f"user_{name}_mine"
+    assert got["kms:Decrypt"]["MissingContextValues"] == ["kms:encryptioncontext:a"]
+    assert got["kms:Encrypt"]["PermissionsBoundaryDecisionDetail"] == {"AllowedByPermissionsBoundary": False}
+    got = ask(ActionNames=["kms:Decrypt"], ContextEntries=[{"ContextKeyName": "kms:EncryptionContext:a", "ContextKeyValues": ["b"], "ContextKeyType": "string"}])["kms:Decrypt"]
+    assert got["EvalDecision"] == "explicitDeny"
+    start, end = (got["MatchedStatements"][0][p] for p in ("StartPosition", "EndPosition"))
+    lines = text.split("\n")
+    assert start == {"Line": 4, "Column": 5} and lines[start["Line"] - 1][start["Column"] - 1] == "{", start
+    assert lines[end["Line"] - 1][end["Column"] - 2] == "}", end
+    pages = iam.get_paginator("simulate_custom_policy").paginate(PolicyInputList=[doc(allow("s3:Get*"))], ActionNames=["s3:GetObject", "s3:PutObject", "s3:GetAcl"], PaginationConfig={"PageSize": 2})
+    assert [r["EvalDecision"] for page in pages for r in page["EvaluationResults"]] == ["allowed", "implicitDeny", "allowed"]
+    assert refusal(iam.simulate_custom_policy, PolicyInputList=["{"], ActionNames=["s3:GetObject"])[0] == "MalformedPolicyDocument"
+    assert refusal(iam.simulate_principal_policy, PolicySourceArn=me + "x", ActionNames=["s3:GetObject"])[0] == "NoSuchEntity"
+
+
+service = json.loads(os.environ["SERVICE"])
+service_key = {"AccessKeyId": service["accessKeyId"], "SecretAccessKey": service["secretAccessKey"]}
+
+
+def speaking(key, **headers):
+    """A KMS client that sends x-strongroom- headers."""
+    made = client("kms", key)
+    names = {"principal": "x-strongroom-on-behalf-of", "source": "x-strongroom-source-arn"}
+    def add(request, **_):
+        for name, value in headers.items():
+            request.headers[names[name]] = value
+    made.meta.events.register("before-sign.kms", add)
+    return made
+
+
+@check
+def services_act_alone_or_for_others():
+    key = new_key()
+    name, cred = user(allow(["kms:Encrypt", "kms:CreateGrant"], key, StringEquals={"kms:ViaService": "s3.us-east-1.amazonaws.com"}))
+    me = f"arn:aws:iam::{account}:user/{name}"
+    bucket = "arn:aws:s3:::bucket"
+    denied(client("kms", cred).encrypt, KeyId=key, Plaintext=b"x")
+    allowed(speaking(service_key, principal=me).encrypt, KeyId=key, Plaintext=b"x")
+    denied(speaking(service_key, principal=me).describe_key, KeyId=key)
+    # Alone it is what key policies call Service.
+    denied(client("kms", service_key).encrypt, KeyId=key, Plaintext=b"x")
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=doc(
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "kms:*", "Resource": "*"},
+        {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "kms:GenerateDataKey", "Resource": "*", "Condition": {"ArnLike": {"aws:SourceArn": bucket}}}))
+    denied(client("kms", service_key).generate_data_key, KeyId=key, KeySpec="AES_256")
+    allowed(speaking(service_key, source=bucket).generate_data_key, KeyId=key, KeySpec="AES_256")
+    denied(speaking(service_key, source="arn:aws:s3:::other").generate_data_key, KeyId=key, KeySpec="AES_256")
+    # Nobody else may say so, and it speaks for nobody of another account.
+    for wrong in [speaking(cred, principal=me), speaking(cred, source=bucket), speaking(service_key, principal=me + "x"),
+                  speaking(service_key, principal=f"arn:aws:iam::{other['accountId']}:root")]:
+        denied(wrong.encrypt, KeyId=key, Plaintext=b"x")
+    # A grant for an AWS resource.
+    iam.put_user_policy(UserName=name, PolicyName="inline", PolicyDocument=doc(allow("kms:CreateGrant", key, Bool={"kms:GrantIsForAWSResource": "true"})))
+    grant = {"KeyId": key, "GranteePrincipal": me, "Operations": ["Decrypt"]}
+    denied(client("kms", cred).create_grant, **grant)
+    allowed(speaking(service_key, principal=me).create_grant, **grant)
+
+
+@check
 def the_trail_has_it():
     name = fresh("trail")
     iam.create_user(UserName=name)
