@@ -53,8 +53,15 @@ ${rows.join('\n')}
 
 - Ciphertext blobs have our own format ([formats/envelope.md](formats/envelope.md)) and open only here.
 - SM2 and SM4 (AWS's China Regions) are refused as AWS refuses them elsewhere.
+- Custom key stores are still to come: their six operations are unknown here, and no CustomKeyStoreId exists.
 - Sharing keys through AWS RAM is not offered: \`ResourceOwners\` lists only the caller's own keys.
-- Answers are strictly consistent; AWS's are consistent after a while.
+- Answers are strictly consistent; AWS's are consistent after a while. So the passing states Creating and Updating never show, a rotation on
+  demand is done when it is answered, and grant tokens are checked but never needed.
+- GetKeyLastUsage: uses are written every second; a crash forgets the last second's (the trail has them).
+- \`Recipient\` goes with symmetric keys, agreed secrets and random bytes; Decrypt under an RSA key does not take it.
+- Request quotas (\`STRONGROOM_QUOTAS=aws\`) are those of AWS's older published table.
+- Importing while a key is Disabled is allowed; AWS's texts contradict each other there. Wrapping ML-DSA and ML-KEM material by OAEP alone is
+  allowed where it fits; AWS documents RSA_AES_KEY_WRAP.
 `;
 }
 

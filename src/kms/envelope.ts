@@ -11,7 +11,8 @@ const longest = 8192;
 export function packed(context: EncryptionContext | undefined): Buffer {
   try {
     const bytes = packContext(context);
-    if (bytes.length > longest) throw validation(`EncryptionContext must not be longer than ${longest} bytes.`);
+    // Each pair has eight bytes of lengths beside its text.
+    if (bytes.length > longest && bytes.length - 8 * Object.keys(context ?? {}).length > longest) throw validation(`EncryptionContext must not be longer than ${longest} bytes.`);
     return bytes;
   } catch (error) {
     if (error instanceof HsmError && error.code === 'HSM_E_DATA') throw validation('EncryptionContext must be valid Unicode.');

@@ -48,7 +48,13 @@ export class LastUsage {
   async flush(): Promise<void> {
     const entries = [...this.#fresh];
     this.#fresh = new Map();
-    for (let i = 0; i < entries.length; i += 100) await this.#write(entries.slice(i, i + 100));
+    try {
+      for (let i = 0; i < entries.length; i += 100) await this.#write(entries.slice(i, i + 100));
+    } catch (error) {
+      // Kept for the next time, unless used again meanwhile.
+      for (const [key, entry] of entries) if (!this.#fresh.has(key)) this.#fresh.set(key, entry);
+      throw error;
+    }
   }
 
   async #write(entries: readonly (readonly [string, Entry])[]): Promise<void> {

@@ -146,11 +146,13 @@ async function sourceKey(run: Run, source: Source): Promise<Found> {
   return { key, materialId: owner.materialId };
 }
 
+const hidden = new Set(['AccessDeniedException', 'NotFoundException', 'InvalidArnException']);
+
 async function blobsOwnKey(run: Run, owner: { readonly account: string; readonly objectId: string }, need: { readonly action: string; readonly facts: object }): Promise<Key> {
   try {
     return await run.authorised(`arn:aws:kms:${run.region}:${owner.account}:key/${owner.objectId}`, need);
   } catch (error) {
-    if (error instanceof AwsError && (error.code === 'AccessDeniedException' || error.code === 'NotFoundException')) throw access.hiddenCiphertext();
+    if (error instanceof AwsError && hidden.has(error.code)) throw access.hiddenCiphertext();
     throw error;
   }
 }
