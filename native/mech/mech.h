@@ -90,6 +90,9 @@ struct mech {
 	hsm_hash hash;                  /* fixed by the mechanism, or HSM_HASH_NONE */
 	size_t heap;                    /* worst case of arena bytes one operation takes */
 	size_t depth;                   /* measured stack depth to wipe, bytes */
+	/* Where short messages take less: one call for at most len bytes, aad
+	 * included, takes no arena bytes at all and this depth. */
+	struct { size_t len, depth; } brief;
 
 	/* Approved for this use (one MECH_ bit), with this key (NULL: none) and
 	 * these parameters? Empty: the flag says. An iv given from outside is

@@ -29,7 +29,7 @@ hsm_encrypt(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *p
 	hsm_status st;
 
 	if ((st = loan_use(session, key, MECH_ENCRYPT, mech, params, &loan)) == HSM_OK)
-		st = gate_run(seal, &job, loan.mech->heap, loan.mech->depth);
+		st = gate_run_row(loan.mech, plain.len + loan.params->aad.len, seal, &job);
 	loan_return(&loan);
 	return out_settle(out, st);
 }
@@ -42,7 +42,7 @@ hsm_decrypt(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *p
 	hsm_status st;
 
 	if ((st = loan_use(session, key, MECH_DECRYPT, mech, params, &loan)) == HSM_OK)
-		st = gate_run(open, &job, loan.mech->heap, loan.mech->depth);
+		st = gate_run_row(loan.mech, in.len + loan.params->aad.len, open, &job);
 	loan_return(&loan);
 	return out_settle(plain, st);
 }

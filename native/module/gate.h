@@ -10,6 +10,14 @@
  * Evicts sealed objects when room is short. Answers what `call` answers, or
  * HSM_E_STATE, HSM_E_SELF_TEST, HSM_E_MEMORY. */
 HSM_MUST_USE hsm_status gate_run(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth);
+/* For one call of a row over `len` bytes, aad included. */
+static inline hsm_status
+gate_run_row(const struct mech *mech, size_t len, hsm_status (*call)(void *arg), void *arg)
+{
+	return len < mech->brief.len ? gate_run(call, arg, 0, mech->brief.depth)
+	                             : gate_run(call, arg, mech->heap, mech->depth);
+}
+
 /* The same when `keep` of those bytes stay: a key is loaded. */
 HSM_MUST_USE hsm_status gate_run_keep(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t keep, size_t depth);
 /* A copy that stays. */

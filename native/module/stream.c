@@ -253,6 +253,8 @@ step_run(struct step *x, hsm_status (*step)(void *arg))
 	size_t keep = step == step_update && !x->op->streaming ? m->heap : 0;
 
 	gate_approved(x->op->approved);
+	if (step == step_once)
+		return gate_run_row(m, x->in.len + x->op->params.aad.len, step, x);
 	return gate_run_keep(step, x, m->heap, keep, m->depth);
 }
 

@@ -255,14 +255,17 @@ row_use(struct row_job *j, uint32_t use, struct bytes *to, hsm_in in, hsm_in sig
 	visit(j, arg);
 }
 
+/* Bytes of a message, at most 8192. */
+static UNUSED size_t row_message = 96;
+
 /* Visits each use of a row with a key of the pair. */
 static UNUSED void
 row_uses(const struct mech *row, const struct pair *pair, row_visit *visit, void *arg)
 {
 	static struct bytes sealed, sig, clear;
-	static const uint8_t zero[96];
+	static const uint8_t zero[8192];
 	struct row_job j = { .row = row, .key = &pair->key, .pub = pair->spki.ptr == NULL ? &pair->key : &pair->pub };
-	hsm_in in = { zero, sizeof zero }, made;
+	hsm_in in = { zero, row_message }, made;
 
 	params_fill(row, pair, &j.params);
 	if (row->id == HSM_RSA_PSS || row->id == HSM_HASH_ML_DSA)
