@@ -14,9 +14,12 @@ import { loadCore } from './hsm/native.ts';
 import { blobsOf } from './kms/operations/table.ts';
 import { AttestationVerifier } from './kms/attestation/verifier.ts';
 import { Caretaker } from './kms/caretaker.ts';
+import { Clock } from './kms/clock.ts';
 import { AwsQuotas } from './kms/quotas.ts';
 import { createService } from './kms/service.ts';
 import { Accounts } from './server/accounts.ts';
+import { devRoutes } from './server/dev-routes.ts';
+import { EventLog } from './server/events.ts';
 import { keyRoutes } from './server/key-routes.ts';
 import { createServer } from './server/server.ts';
 import { openSqlite } from './store/sqlite.ts';
@@ -42,6 +45,8 @@ export interface Config {
   readonly quotas: boolean;
   /** File with the certificates that attestation documents may end in. */
   readonly attestationRoots?: string;
+  /** Where key events are posted to. */
+  readonly webhook?: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -80,6 +85,7 @@ export function readConfig(env: Environment): Config {
     unseal: passphrase === undefined ? { how: 'keyfile', path: resolve(env['STRONGROOM_KEY_FILE'] ?? join(home, 'root.key')) } : { how: 'passphrase', path: resolve(passphrase) },
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
     secret: secretOf(env),
+    ...(env['STRONGROOM_EVENTS_WEBHOOK'] === undefined ? {} : { webhook: webhookOf(env['STRONGROOM_EVENTS_WEBHOOK']) }),
   };
 }
 
@@ -88,6 +94,11 @@ function listenOf(text: string): { readonly host: string; readonly port: number 
   const port = Number(found?.[3]);
   if (found === null || port > 65535) throw new ConfigError(`STRONGROOM_LISTEN: '${text}' is not host:port`);
   return { host: found[1] ?? found[2] ?? '', port };
+}
+
+function webhookOf(text: string): string {
+  if (!URL.canParse(text) || !/^https?:/.test(text)) throw new ConfigError(`STRONGROOM_EVENTS_WEBHOOK: '${text}' is not an http or https address`);
+  return text;
 }
 
 /** Only whether the secret's variable is there is asked here: its value is read by the core. */
@@ -115,9 +126,11 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
   try {
     const core = loadCore();
     undo.push(() => { core.close(); });
-    const store = await openSqlite({ home: config.home, core });
+    const clock = new Clock();
+    const store = await openSqlite({ home: config.home, core, clock: clock.now });
     undo.push(() => store.close());
     const made = await openRoot(core, store, config);
+    if (core.describe().mode === 'dev') await clock.load(store);
     const session = core.serviceSession();
     const accounts = new Accounts(core, store, session);
     const recorder = new ChainRecorder(store);
@@ -126,8 +139,10 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     const identities = new StoredIdentities(store);
     const attestation = config.attestationRoots === undefined ? undefined : openAttestation(core, config.attestationRoots);
     undo.push(() => attestation?.close());
+    const events = new EventLog({ home: config.home, log, ...(config.webhook === undefined ? {} : { webhook: config.webhook }) });
+    undo.push(() => events.close());
     const kms = createService({
-      core, store, keyring, recorder, session, log,
+      core, store, keyring, recorder, session, events, log,
       ...(config.quotas ? { quotas: new AwsQuotas() } : {}),
       ...(attestation === undefined ? {} : { attestation }),
       regions: config.regions,
@@ -140,7 +155,7 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     const server = await createServer({
       core, store, recorder, session, accounts, identities,
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
-      adminRoutes: keyRoutes(store, config.regions),
+      adminRoutes: [...keyRoutes(store, config.regions), ...devRoutes({ core, store, clock, wake: () => caretaker.wake() })],
       home: config.home, host: config.host, port: config.port,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
       regions: config.regions,

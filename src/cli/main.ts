@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addAccountCommands } from './account.ts';
 import { addAuditCommands } from './audit.ts';
 import { addBenchCommand } from './bench.ts';
+import { addClockCommands } from './clock.ts';
 import { addDoctorCommands } from './doctor.ts';
 import { addKeyCommands } from './key.ts';
 import { addPolicyCommands } from './policy.ts';
@@ -30,6 +31,7 @@ addAccountCommands(program);
 addKeyCommands(program);
 addPolicyCommands(program);
 addAuditCommands(program);
+addClockCommands(program);
 addDoctorCommands(program);
 addBenchCommand(program);
 

@@ -5,6 +5,7 @@
  */
 import type { Resource } from '../audit/recorder.ts';
 import type { Row, Table } from '../store/store.ts';
+import { keyEvent, type EventName } from './events.ts';
 import { Key } from './key.ts';
 import { materialMissing } from './operations/keys.ts';
 import { changed, materialRowId, type GrantRecord, type KeyRecord, type Material, type MaterialRecord } from './records.ts';
@@ -43,6 +44,12 @@ export class Caretaker {
     this.#timer = undefined;
     await this.#round;
     await this.#flush();
+  }
+
+  /** Time has jumped: a round that began before may have missed what is due now, so one more follows it. */
+  async wake(): Promise<void> {
+    await this.#round;
+    await this.run();
   }
 
   /** One round: everything that is due now. Answers how many keys were looked after; never rejects. */
@@ -111,6 +118,7 @@ export class Caretaker {
     const partition = await partitions.of(key.account);
     for (const { id } of gone.record.materials) keyring.forget(partition, { objectId: key.record.keyId, materialId: id });
     await this.#event('DeleteKey', key, { keyId: key.record.keyId });
+    this.#tell('KMS CMK Deletion', key);
   }
 
   /** True while there may be more. */
@@ -139,7 +147,9 @@ export class Caretaker {
       await rotateIn(tx, new Key(row), made, 'AUTOMATIC', nowMs);
       return true;
     });
-    if (rotated) await this.#event('RotateKey', key, { keyId: key.record.keyId, rotationType: 'AUTOMATIC', keyMaterialId: made.id });
+    if (!rotated) return;
+    await this.#event('RotateKey', key, { keyId: key.record.keyId, rotationType: 'AUTOMATIC', keyMaterialId: made.id });
+    this.#tell('KMS CMK Rotation', key);
   }
 
   /* ---- expiry of imported material -------------------------------------------------- */
@@ -160,10 +170,16 @@ export class Caretaker {
     for (const { id } of expired) {
       keyring.forget(partition, { objectId: key.record.keyId, materialId: id });
       await this.#event('DeleteExpiredKeyMaterial', key, { keyId: key.record.keyId, keyMaterialId: id });
+      this.#tell('KMS Imported Key Material Expiration', key);
     }
   }
 
-  /* ---- the trail ---------------------------------------------------------------------- */
+  /* ---- the trail, and who listens ------------------------------------------------------ */
+
+  #tell(name: EventName, key: Key): void {
+    const { events, ids, store } = this.#services;
+    events?.tell(keyEvent(ids, name, key, store.now()));
+  }
 
   async #event(name: string, key: Key, extra: Readonly<Record<string, unknown>>): Promise<void> {
     const resource: Resource = { ARN: key.arn, accountId: key.account, type: 'AWS::KMS::Key' };

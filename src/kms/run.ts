@@ -9,6 +9,7 @@ import type { Authoriser, Authority } from './authorise.ts';
 import type { Facts } from './conditions.ts';
 import type { Operation } from './define.ts';
 import { dryRun, fail, internal, naming, usage as refuse } from './errors.ts';
+import type { Events } from './events.ts';
 import type { GrantTokens } from './grants.ts';
 import type { Ids } from './ids.ts';
 import { Key } from './key.ts';
@@ -52,6 +53,8 @@ export interface Parts {
   readonly quotas?: Quotas;
   /** Absent: no attestation root is trusted, every Recipient is refused. */
   readonly attestation?: Attestation;
+  /** Who hears of rotations, deletions and expiries. */
+  readonly events?: Events;
   /** One line about a failure of our own; never data. */
   readonly log: (line: string) => void;
 }

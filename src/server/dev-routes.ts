@@ -1,0 +1,49 @@
+/** What the operator of a double for tests can ask beside: the clock. Refused by any other server. */
+import { ClockError } from '../kms/clock.ts';
+import type { Clock } from '../kms/clock.ts';
+import type { Core } from '../hsm/core.ts';
+import type { Store } from '../store/store.ts';
+import { AdminError } from './accounts.ts';
+import type { AdminAnswer, AdminCall, AdminRoute } from './admin.ts';
+
+export interface DevContext {
+  readonly core: Core;
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Does what has fallen due; resolves when it is done. */
+  readonly wake: () => Promise<unknown>;
+}
+
+export function devRoutes(context: DevContext): readonly AdminRoute[] {
+  const { core } = context;
+  const only = (run: AdminRoute['run']): AdminRoute['run'] => (call) => {
+    const { mode } = core.describe();
+    if (mode !== 'dev') throw new AdminError(409, `this home is in ${mode} mode since its root key was made: clock, seed and reset are for STRONGROOM_MODE=dev`);
+    return run(call);
+  };
+  return [
+    { method: 'GET', path: '/v1/clock', run: only(() => shown(context)) },
+    { method: 'POST', path: '/v1/clock', run: only((call) => move(context, call)) },
+  ];
+}
+
+function shown({ clock }: DevContext): AdminAnswer {
+  const nowMs = clock.now();
+  return { body: { nowMs, now: new Date(nowMs).toISOString(), aheadMs: clock.aheadMs } };
+}
+
+/** Answers when the caretaker has done what fell due in the time that was passed over. */
+async function move(context: DevContext, { body }: AdminCall): Promise<AdminAnswer> {
+  const { clock, store, wake } = context;
+  const { nowMs, advanceMs } = body;
+  const to = typeof nowMs === 'number' && advanceMs === undefined ? nowMs
+    : typeof advanceMs === 'number' && nowMs === undefined && advanceMs >= 0 ? clock.now() + advanceMs : undefined;
+  if (to === undefined) throw new AdminError(400, 'give nowMs, a time in milliseconds since 1970, or advanceMs, how many to go forward');
+  try {
+    await clock.set(store, to);
+  } catch (error) {
+    throw error instanceof ClockError ? new AdminError(400, error.message) : error;
+  }
+  await wake();
+  return shown(context);
+}
