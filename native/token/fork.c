@@ -39,11 +39,19 @@ parent(void)
 	pthread_rwlock_unlock(&at_work);
 }
 
+/* Threads that waited are not there any more: a lock without them. */
+static void
+child(void)
+{
+	pthread_rwlock_unlock(&at_work);
+	lock_make();
+}
+
 static void
 watch(void)
 {
 	lock_make();
-	(void)!pthread_atfork(before, parent, lock_make);
+	(void)!pthread_atfork(before, parent, child);
 }
 
 void
