@@ -561,6 +561,103 @@ def services_act_alone_or_for_others():
     allowed(speaking(service_key, principal=me).create_grant, **grant)
 
 
+# ---- the table of decisions, a sample of it --------------------------------------------------
+
+
+def narrowing(word):
+    return {"allows": doc(allow("kms:Decrypt")), "lacks": doc(allow("s3:*")), "denies": doc(allow("kms:Decrypt"), deny("kms:Decrypt"))}.get(word)
+
+
+class Situation:
+    """One line of decisions.tsv made real: principals, policies, a key, a grant, and one Decrypt."""
+
+    def __init__(self, row, stranger):
+        self.row, self.foreign = row, row["principal"].startswith("foreign")
+        self.people = client("iam", other_key) if self.foreign else iam
+        self.account = other["accountId"] if self.foreign else account
+        self.key = new_key()
+        self.context = {"tenant": row["tenant"]}
+        self.blob = kms.encrypt(KeyId=self.key, Plaintext=b"x", EncryptionContext=self.context)["CiphertextBlob"]
+        self.arn, self.cred = self.principal()
+        if row["grant"] != "none":
+            fits = {"Constraints": {"EncryptionContextSubset": {"tenant": "a"}}} if row["grant"].endswith("tenant a") else {}
+            kms.create_grant(KeyId=self.key, GranteePrincipal=self.arn, Operations=["Decrypt"], **fits)
+        kms.put_key_policy(KeyId=self.key, PolicyName="default", Policy=self.key_policy(stranger), BypassPolicyLockoutSafetyCheck=True)
+
+    def principal(self):
+        row = self.row
+        if row["principal"] == "service":
+            return "s3.amazonaws.com", service_key
+        if row["principal"].endswith("root"):
+            return f"arn:aws:iam::{self.account}:root", other_key if self.foreign else None
+        name, people = fresh("row"), self.people
+        kind = "role" if row["principal"].endswith("session") else "user"
+        bound = {}
+        if row["boundary"] != "absent":
+            bound["PermissionsBoundary"] = people.create_policy(PolicyName=fresh("limit"), PolicyDocument=narrowing(row["boundary"]))["Policy"]["Arn"]
+        if kind == "user":
+            arn = people.create_user(UserName=name, **bound)["User"]["Arn"]
+        else:
+            arn = people.create_role(RoleName=name, AssumeRolePolicyDocument=trust(self.account), **bound)["Role"]["Arn"]
+        statements = self.identity()
+        if statements:
+            getattr(people, f"put_{kind}_policy")(**{f"{kind.capitalize()}Name": name}, PolicyName="p", PolicyDocument=doc(*statements))
+        if kind == "user":
+            return arn, people.create_access_key(UserName=name)["AccessKey"]
+        maker = fresh("maker")
+        people.create_user(UserName=maker)
+        people.put_user_policy(UserName=maker, PolicyName="p", PolicyDocument=doc(allow("sts:AssumeRole")))
+        narrowed = {} if row["session"] == "absent" else {"Policy": narrowing(row["session"])}
+        made = assume(people.create_access_key(UserName=maker)["AccessKey"], arn, **narrowed)
+        self.session = made["AssumedRoleUser"]["Arn"]
+        return arn, made["Credentials"]
+
+    def identity(self):
+        for_a, for_b = ({"StringEquals": {"kms:EncryptionContext:tenant": t}} for t in "ab")
+        yes = allow("kms:Decrypt")
+        return {
+            "none": [], "allows": [yes], "allows another action": [allow("kms:Encrypt")], "allows tenant a": [allow("kms:Decrypt", "*", **for_a)],
+            "allows another key": [allow("kms:Decrypt", self.key + "0")], "denies": [yes, deny("kms:Decrypt")],
+            "allows, denies tenant b": [yes, deny("kms:Decrypt", "*", **for_b)]}[self.row["identity"]]
+
+    def key_policy(self, stranger):
+        def says(effect, who, **condition):
+            return {"Effect": effect, "Principal": who, "Action": "kms:*", "Resource": "*", **({"Condition": condition} if condition else {})}
+        delegates = says("Allow", {"AWS": f"arn:aws:iam::{account}:root"})
+        itself = {"Service": self.arn} if self.row["principal"] == "service" else {"AWS": self.arn}
+        for_a, for_b = ({"StringEquals": {"kms:EncryptionContext:tenant": t}} for t in "ab")
+        return doc(*{
+            "delegates": [delegates], "names the principal": [says("Allow", itself)], "names the session": [says("Allow", {"AWS": getattr(self, "session", self.arn)})],
+            "names the principal's account": [says("Allow", {"AWS": self.account})], "names everybody": [says("Allow", "*")],
+            "names everybody for tenant a": [says("Allow", "*", **for_a)], "delegates, denies everybody": [delegates, says("Deny", "*")],
+            "delegates, denies tenant b": [delegates, says("Deny", "*", **for_b)], "names somebody else": [says("Allow", {"AWS": stranger})],
+        }[self.row["key policy"]])
+
+    def ask(self):
+        caller = kms if self.cred is None else client("kms", self.cred)
+        try:
+            caller.decrypt(KeyId=self.key, CiphertextBlob=self.blob, EncryptionContext=self.context)
+            return "allow"
+        except botocore.exceptions.ClientError as e:
+            assert e.response["Error"]["Code"] == "AccessDeniedException", e
+            return "deny"
+
+
+@check
+def a_sample_of_the_table_of_decisions():
+    with open(os.path.join(os.path.dirname(__file__), "..", "iam", "decisions.tsv")) as table:
+        header, *lines = (line.rstrip("\n").split("\t") for line in table)
+    rows = [dict(zip(header, line)) for line in lines]
+    rows = [row for row in rows if not (row["principal"] == "service" and row["grant"] != "none")]
+    stranger = f"arn:aws:iam::{account}:user/{user()[0]}"
+    wrong = []
+    for row in rows[::max(1, len(rows) // 80)]:
+        got = Situation(row, stranger).ask()
+        if got != row["decision"].split()[-1]:
+            wrong.append((got, row))
+    assert not wrong, wrong
+
+
 @check
 def the_trail_has_it():
     name = fresh("trail")
