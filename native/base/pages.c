@@ -43,7 +43,8 @@ static struct {
 	size_t pages, stacks, gap;      /* gap: bytes of one guard */
 	struct page *table;
 	struct lock lock;               /* over what follows */
-	size_t ready, used, high;       /* pages: touched so far, given out, at most */
+	size_t ready;                   /* pages touched so far */
+	atomic_size_t used, high;       /* pages given out, at most: others look without the lock */
 	uint64_t free[WORDS];           /* a bit a touched page */
 } map;
 
@@ -546,7 +547,8 @@ pages_open(size_t size, struct arena_info *info)
 	}
 	map.table = table;
 	atomic_store(&map.lock.held, 0);
-	map.ready = map.used = map.high = 0;
+	map.ready = 0;
+	map.used = map.high = 0;
 	memset(map.free, 0, sizeof(map.free));
 	touch_more(FIRST_TOUCH);
 	info->kind = map.kind;
