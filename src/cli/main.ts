@@ -20,6 +20,7 @@ Examples:
   strongroom serve                          start the server (npm start does the set-up first)
   strongroom account create --json          a new account and its root credentials
   strongroom key list                       every key of every account
+  strongroom policy test --principal ARN --action kms:Decrypt --resource ARN
   strongroom audit tail -f                  what happens, as it happens
   strongroom audit verify                   is the trail whole?
 
