@@ -236,8 +236,10 @@ HSM_MUST_USE hsm_status hsm_generate(hsm_session session, hsm_part part, hsm_spe
 HSM_MUST_USE hsm_status hsm_generate_pair(hsm_session session, hsm_part part, hsm_spec spec, const hsm_params *params,
 	const hsm_attr *pub_attrs, size_t pub_n, const hsm_attr *attrs, size_t n, hsm_key *pub, hsm_key *key);
 /* An object from its attributes, CKA_VALUE and components in the clear (not
- * approved; refused where the partition is strict). SPKI and PKCS#8 are taken
- * in CKA_VALUE with CKA_KEY_TYPE where components are not given. */
+ * approved; refused where the partition is strict; a secret or private key by
+ * the service only under a root of mode DEV, HSM_E_MODE, by a caller never,
+ * HSM_E_ROLE). SPKI and PKCS#8 are taken in CKA_VALUE with CKA_KEY_TYPE where
+ * components are not given. */
 HSM_MUST_USE hsm_status hsm_create(hsm_session session, hsm_part part, const hsm_attr *attrs, size_t n, hsm_key *key);
 HSM_MUST_USE hsm_status hsm_copy(hsm_session session, hsm_key from, const hsm_attr *attrs, size_t n, hsm_key *key);
 HSM_MUST_USE hsm_status hsm_destroy(hsm_session session, hsm_key key);
