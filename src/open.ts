@@ -21,6 +21,7 @@ import { Accounts } from './server/accounts.ts';
 import { devRoutes } from './server/dev-routes.ts';
 import { EventLog } from './server/events.ts';
 import { keyRoutes } from './server/key-routes.ts';
+import { giveCredential } from './server/seed.ts';
 import { createServer } from './server/server.ts';
 import { openSqlite } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
@@ -155,7 +156,7 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     const server = await createServer({
       core, store, recorder, session, accounts, identities,
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
-      adminRoutes: [...keyRoutes(store, config.regions), ...devRoutes({ core, store, clock, wake: () => caretaker.wake() })],
+      adminRoutes: [...keyRoutes(store, config.regions), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account })],
       home: config.home, host: config.host, port: config.port,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
       regions: config.regions,
@@ -214,8 +215,16 @@ async function firstAccount(core: Core, store: Store, accounts: Accounts, config
   if ((await store.get('setting', 'first-run')) !== undefined) return false;
   const { account } = config;
   if ((await store.get('account', account)) === undefined) await accounts.create(account);
+  if (core.describe().mode === 'dev' && config.accessKeyId === undefined && config.secret.from === 'made') {
+    await giveCredential({ accounts, store, home: config.home }, account, 'test', 'test', undefined, join(config.home, 'credentials'));
+    return await firstRunDone(store, account);
+  }
   const made = await accounts.createCredential({ account, secret: config.secret, show: false, ...(config.accessKeyId === undefined ? {} : { accessKeyId: config.accessKeyId }) });
   accounts.writeCredential(made, join(config.home, 'credentials'), 'default');
+  return await firstRunDone(store, account);
+}
+
+async function firstRunDone(store: Store, account: string): Promise<true> {
   await store.tx(async (tx) => { tx.insert('setting', { id: 'first-run', account, region: '', body: { kind: 'first-run', done: true } }); });
   return true;
 }

@@ -7,6 +7,7 @@ import { addClockCommands } from './clock.ts';
 import { addDoctorCommands } from './doctor.ts';
 import { addKeyCommands } from './key.ts';
 import { addPolicyCommands } from './policy.ts';
+import { addSeedCommand } from './seed.ts';
 import { addServeCommand } from './serve.ts';
 import { CommandError, exitCode, say } from './output.ts';
 
@@ -34,6 +35,7 @@ addPolicyCommands(program);
 addAuditCommands(program);
 addClockCommands(program);
 addDoctorCommands(program);
+addSeedCommand(program);
 addBenchCommand(program);
 
 try {

@@ -108,15 +108,16 @@ export function publicAttributes(spec: KeySpec, spki: Uint8Array, granted: reado
   ];
 }
 
-/** CKK_ number of an SPKI by its algorithm's object identifier. Throws HsmError HSM_E_FORMAT. */
+/** CKK_ number of an SPKI or PKCS#8 by its algorithm's object identifier. Throws HsmError HSM_E_FORMAT. */
 export function keyTypeOf(spki: Uint8Array): number {
-  // SEQUENCE { SEQUENCE { OBJECT IDENTIFIER …
-  const at = header(spki, 0, 0x30);
+  // SEQUENCE { (INTEGER,) SEQUENCE { OBJECT IDENTIFIER …
+  const start = header(spki, 0, 0x30);
+  const at = start >= 0 && spki[start] === 0x02 ? start + 2 + (spki[start + 1] ?? 0) : start;
   const algorithm = at < 0 ? -1 : header(spki, at, 0x30);
   const oid = algorithm < 0 ? -1 : header(spki, algorithm, 0x06);
   const name = oid < 0 ? '' : Buffer.from(spki.subarray(oid, oid + (spki[oid - 1] ?? 0))).toString('hex');
   const type = algorithms[name];
-  if (type === undefined) throw new HsmError('HSM_E_FORMAT', 'not a SubjectPublicKeyInfo of a known algorithm');
+  if (type === undefined) throw new HsmError('HSM_E_FORMAT', 'not a SubjectPublicKeyInfo or PKCS#8 of a known algorithm');
   return type;
 }
 

@@ -61,6 +61,8 @@ export interface Parts {
 
 /** Parts and what the KMS makes of them once. */
 export interface Services extends Parts {
+  /** A double for tests (dev mode): takes ids and material as they are given. */
+  readonly double: boolean;
   readonly partitions: Partitions;
   readonly ids: Ids;
   readonly authoriser: Authoriser;

@@ -35,6 +35,7 @@ export function createService(parts: Parts): KmsService {
   const usage = new LastUsage(parts.store);
   const services: Services = Object.freeze({
     ...parts, usage,
+    double: parts.core.describe().mode === 'dev',
     partitions: new Partitions(parts.partition),
     ids: new Ids(parts.core, parts.session),
     authoriser: new Authoriser(parts.store, parts.identities),

@@ -1,10 +1,15 @@
-/** What the operator of a double for tests can ask beside: the clock. Refused by any other server. */
+/** What the operator of a double for tests can ask beside: the clock, known keys. Refused by any other server. */
+import { IamError } from '../iam/errors.ts';
 import { ClockError } from '../kms/clock.ts';
 import type { Clock } from '../kms/clock.ts';
+import type { Services } from '../kms/run.ts';
+import { fieldsAt, readKeys, SeedError, seedKeys } from '../kms/seed.ts';
 import type { Core } from '../hsm/core.ts';
 import type { Store } from '../store/store.ts';
 import { AdminError } from './accounts.ts';
+import type { Accounts } from './accounts.ts';
 import type { AdminAnswer, AdminCall, AdminRoute } from './admin.ts';
+import { seedAccounts } from './seed.ts';
 
 export interface DevContext {
   readonly core: Core;
@@ -12,6 +17,11 @@ export interface DevContext {
   readonly clock: Clock;
   /** Does what has fallen due; resolves when it is done. */
   readonly wake: () => Promise<unknown>;
+  readonly accounts: Accounts;
+  readonly kms: Services;
+  readonly home: string;
+  /** The first account. */
+  readonly account: string;
 }
 
 export function devRoutes(context: DevContext): readonly AdminRoute[] {
@@ -24,6 +34,7 @@ export function devRoutes(context: DevContext): readonly AdminRoute[] {
   return [
     { method: 'GET', path: '/v1/clock', run: only(() => shown(context)) },
     { method: 'POST', path: '/v1/clock', run: only((call) => move(context, call)) },
+    { method: 'POST', path: '/v1/seed', run: only((call) => seed(context, call)) },
   ];
 }
 
@@ -47,3 +58,20 @@ async function move(context: DevContext, { body }: AdminCall): Promise<AdminAnsw
   await wake();
   return shown(context);
 }
+
+async function seed(context: DevContext, { body }: AdminCall): Promise<AdminAnswer> {
+  const { kms, account, wake } = context;
+  try {
+    const document = fieldsAt(body['document'], 'the file');
+    const plan = readKeys(document, { account: placed(body['account']) ?? account, region: placed(body['region']) ?? kms.regions[0] ?? '' });
+    const accounts = await seedAccounts(context, document);
+    const done = await seedKeys(kms, plan);
+    await wake();
+    return { body: { accounts, ...done } };
+  } catch (error) {
+    if (error instanceof SeedError || error instanceof IamError) throw new AdminError(400, error.message);
+    throw error;
+  }
+}
+
+const placed = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

@@ -1,12 +1,13 @@
 /** The life of keys: made, described, listed, switched on and off, scheduled for deletion and spared. */
 import { keyOperation, operation } from '../define.ts';
 import { fail, validation } from '../errors.ts';
+import { customOf, GivenError, givenMaterialId, sealGiven, withoutMaterial, type Custom } from '../given.ts';
 import { Key } from '../key.ts';
 import { accountsIn, checkedPolicy, defaultPolicy } from '../keypolicy.ts';
 import { listPage } from '../marker.ts';
 import { makeMaterial, materialRow } from '../material.ts';
 import { epoch, keyMetadata } from '../metadata.ts';
-import { changed, keyRowId, type KeyRecord, type KeyState, type Material } from '../records.ts';
+import { changed, keyRowId, type KeyRecord, type KeyState, type Material, type Tag } from '../records.ts';
 import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
 import * as s from '../shapes.ts';
@@ -73,15 +74,17 @@ export const createKey = operation({
   async run(run, input) {
     const { spec, usage } = specAndUsage(input);
     checkOrigin(input);
-    const tags = input.Tags ?? [];
-    checkTags(tags);
+    const given = input.Tags ?? [];
+    checkTags(given);
+    const custom = customFor(run, given, input.Origin);
+    const { tags } = custom;
     await run.permit('kms:CreateKey');
     if (tags.length > 0) await run.permit('kms:TagResource');
     if (input.CustomKeyStoreId !== undefined) throw fail('CustomKeyStoreNotFoundException', `Custom key store ${input.CustomKeyStoreId} does not exist.`);
 
     const { ids } = run.services;
     const origin = input.Origin ?? 'AWS_KMS';
-    const keyId = input.MultiRegion === true ? ids.multiRegionKeyId() : ids.uuid();
+    const keyId = custom.keyId ?? (input.MultiRegion === true ? ids.multiRegionKeyId() : ids.uuid());
     const bare: KeyRecord = {
       keyId, spec, usage, origin, manager: 'CUSTOMER', state: origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled',
       description: input.Description ?? '', createdMs: run.nowMs, tags, materials: [], onDemandRotations: 0, hasGrants: false, sharedWith: [],
@@ -89,11 +92,31 @@ export const createKey = operation({
     };
     const policyText = input.Policy ?? defaultPolicy(run.account);
     const policy = await checkedPolicy(run, policyText, unsaved(run, bare), input.BypassPolicyLockoutSafetyCheck ?? false);
-    const key = await insertKey(run, { ...bare, sharedWith: accountsIn(policy, run.account) }, policyText);
+    const key = await insertKey(run, { ...bare, sharedWith: accountsIn(policy, run.account) }, policyText, custom.material);
     run.touch(key);
     return { KeyMetadata: keyMetadata(key) };
   },
 });
+
+/** In a double, LocalStack's tags are obeyed; elsewhere they are tags like others, as in AWS. */
+function customFor(run: Run, tags: readonly Tag[], origin: s.OriginName | undefined): Custom {
+  if (!run.services.double) return { tags };
+  // The trail does not get to see the material either.
+  run.input = { ...run.input, ...(tags.length === 0 ? {} : { Tags: withoutMaterial(tags) }) };
+  const custom = orRefused(() => customOf(tags));
+  const { MultiRegion: several = false } = run.input;
+  if (custom.keyId !== undefined && custom.keyId.startsWith('mrk-') !== several) throw validation('Ids of multi-Region keys, and of no others, begin with mrk-.');
+  if (custom.material !== undefined && (origin ?? 'AWS_KMS') !== 'AWS_KMS') throw validation('Key material is given by tags for keys of origin AWS_KMS only.');
+  return custom;
+}
+
+function orRefused<R>(work: () => R): R {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof GivenError ? validation(error.message) : error;
+  }
+}
 
 /** A key as it will be: policies are tried against it before it is there. */
 export function unsaved(run: Run, body: KeyRecord, region = run.region): Key {
@@ -103,16 +126,18 @@ export function unsaved(run: Run, body: KeyRecord, region = run.region): Key {
 }
 
 /** Make the material, where it is ours to make, and write key, policy and material at once. */
-async function insertKey(run: Run, bare: KeyRecord, policyText: string): Promise<Key> {
+async function insertKey(run: Run, bare: KeyRecord, policyText: string, given?: Buffer): Promise<Key> {
   const { services } = run;
   await checkKeyCount(run, run.region);
   const partition = await services.partitions.of(run.account);
-  const made = bare.origin === 'AWS_KMS' ? { id: services.ids.long() } : undefined;
-  const sealed = made && (await makeMaterial(services, partition, bare, made.id));
+  const made = bare.origin === 'AWS_KMS' ? { id: given === undefined ? services.ids.long() : givenMaterialId(run.core, run.account, bare.keyId, 0) } : undefined;
+  const sealed = made && (given === undefined
+    ? await makeMaterial(services, partition, bare, made.id) : orRefused(() => sealGiven(services, partition, bare, made.id, given)));
   const materials: readonly Material[] = made === undefined ? [] : [{ id: made.id, state: 'CURRENT', createdMs: run.nowMs }];
   const key = unsaved(run, { ...bare, materials });
   await run.store.tx(async (tx) => {
     const place = { id: key.id, account: key.account, region: key.region };
+    if ((await tx.get('key', key.id)) !== undefined) throw fail('AlreadyExistsException', `${key.arn} already exists`);
     tx.insert('key', { ...place, body: key.record });
     tx.insert('policy', { ...place, body: { text: policyText } });
     if (made !== undefined && sealed !== undefined) tx.insert('material', materialRow(key, bare.keyId, made.id, sealed));
