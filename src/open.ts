@@ -2,10 +2,12 @@
  * Composition: reads the configuration, opens the core and the store, makes what a first start needs,
  * and puts the rooms together. The only place that knows all of them.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Delivery } from './audit/delivery.ts';
 import { ChainRecorder } from './audit/recorder.ts';
+import { CoreSigner } from './audit/signer.ts';
 import { HsmError } from './hsm/core.ts';
 import type { Core, Mode, SecretSource, Unseal } from './hsm/core.ts';
 import { Keyring } from './hsm/keyring.ts';
@@ -23,6 +25,7 @@ import { EventLog } from './server/events.ts';
 import { keyRoutes } from './server/key-routes.ts';
 import { giveCredential } from './server/seed.ts';
 import { createServer } from './server/server.ts';
+import { trailRoutes } from './server/trail-routes.ts';
 import { openSqlite } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
@@ -42,6 +45,8 @@ export interface Config {
   readonly unseal: Unseal;
   readonly accessKeyId?: string;
   readonly secret: SecretSource;
+  /** Where log files are delivered; absent: nowhere. */
+  readonly trailDirectory?: string;
   /** AWS's request quotas. */
   readonly quotas: boolean;
   /** File with the certificates that attestation documents may end in. */
@@ -86,6 +91,7 @@ export function readConfig(env: Environment): Config {
     unseal: passphrase === undefined ? { how: 'keyfile', path: resolve(env['STRONGROOM_KEY_FILE'] ?? join(home, 'root.key')) } : { how: 'passphrase', path: resolve(passphrase) },
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
     secret: secretOf(env),
+    ...(env['STRONGROOM_TRAIL_DIR'] === undefined ? {} : { trailDirectory: resolve(env['STRONGROOM_TRAIL_DIR']) }),
     ...(env['STRONGROOM_EVENTS_WEBHOOK'] === undefined ? {} : { webhook: webhookOf(env['STRONGROOM_EVENTS_WEBHOOK']) }),
   };
 }
@@ -150,13 +156,19 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
       partition: (account) => accounts.partition(account),
       identities,
     });
+    const signer = lazily(() => CoreSigner.open(core, store, session));
+    const delivery = await deliveryTo(config.trailDirectory, store, signer, log);
+    if (delivery !== undefined) {
+      delivery.start();
+      undo.push(() => delivery.stop());
+    }
     const caretaker = new Caretaker(kms);
     caretaker.start();
     undo.push(() => caretaker.stop());
     const server = await createServer({
       core, store, recorder, session, accounts, identities,
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
-      adminRoutes: [...keyRoutes(store, config.regions), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account })],
+      adminRoutes: [...keyRoutes(store, config.regions), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account })],
       home: config.home, host: config.host, port: config.port,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
       regions: config.regions,
@@ -178,6 +190,22 @@ function openAttestation(core: Core, path: string): AttestationVerifier {
   } catch (error) {
     throw new ConfigError(`STRONGROOM_ATTESTATION_ROOTS: ${path} has no P-384 certificate in PEM or DER (${error instanceof Error ? error.message : 'it cannot be read'})`);
   }
+}
+
+/** The work is done when it is first asked for, and once. */
+function lazily<R>(work: () => Promise<R>): () => Promise<R> {
+  let made: Promise<R> | undefined;
+  return () => (made ??= work());
+}
+
+async function deliveryTo(directory: string | undefined, store: Store, signer: () => Promise<CoreSigner>, log: (line: string) => void): Promise<Delivery | undefined> {
+  if (directory === undefined) return undefined;
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new ConfigError(`STRONGROOM_TRAIL_DIR: ${directory} cannot be made: ${error instanceof Error ? error.message : typeof error}`);
+  }
+  return new Delivery({ store, signer: await signer(), directory, log });
 }
 
 /** The root key: made with a new store, else opened. Answers whether it was made. */
