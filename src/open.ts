@@ -19,11 +19,14 @@ import { Caretaker } from './kms/caretaker.ts';
 import { Clock } from './kms/clock.ts';
 import { AwsQuotas } from './kms/quotas.ts';
 import { createService } from './kms/service.ts';
+import type { AccountRecord } from './iam/records.ts';
+import { accountRoutes } from './server/account-routes.ts';
 import { Accounts } from './server/accounts.ts';
 import { devRoutes } from './server/dev-routes.ts';
 import { EventLog } from './server/events.ts';
 import { keyRoutes } from './server/key-routes.ts';
 import { giveCredential } from './server/seed.ts';
+import { Lifecycle } from './server/lifecycle.ts';
 import { createServer } from './server/server.ts';
 import { trailRoutes } from './server/trail-routes.ts';
 import { openSqlite } from './store/sqlite.ts';
@@ -165,10 +168,20 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     const caretaker = new Caretaker(kms);
     caretaker.start();
     undo.push(() => caretaker.stop());
+    const lifecycle = new Lifecycle({
+      store, accounts, recorder, log,
+      region: config.regions[0] ?? 'us-east-1',
+      forget: (account, partition) => {
+        kms.services.partitions.forget(account);
+        if (partition !== undefined) keyring.forgetPartition(partition);
+      },
+    });
+    lifecycle.start();
+    undo.push(() => lifecycle.stop());
     const server = await createServer({
       core, store, recorder, session, accounts, identities,
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
-      adminRoutes: [...keyRoutes(store, config.regions), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account })],
+      adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account })],
       home: config.home, host: config.host, port: config.port,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
       regions: config.regions,
@@ -242,6 +255,8 @@ async function firstAccount(core: Core, store: Store, accounts: Accounts, config
   writeFileSync(join(config.home, 'config'), `[default]\nregion = ${config.regions[0] ?? 'us-east-1'}\nendpoint_url = ${url}\n`, { mode: 0o600 });
   if ((await store.get('setting', 'first-run')) !== undefined) return false;
   const { account } = config;
+  // It was deleted: nothing is made in its place.
+  if ((await store.get<AccountRecord>('account', account))?.body.status === 'Deleted') return false;
   if ((await store.get('account', account)) === undefined) await accounts.create(account);
   if (core.describe().mode === 'dev' && config.accessKeyId === undefined && config.secret.from === 'made') {
     await giveCredential({ accounts, store, home: config.home }, account, 'test', 'test', undefined, join(config.home, 'credentials'));

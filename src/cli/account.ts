@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { homeOf } from '../open.ts';
 import { AdminClient } from './admin.ts';
-import { CommandError, exitCode, printRows, type Format } from './output.ts';
+import { CommandError, exitCode, printRecord, printRows, type Format } from './output.ts';
 
 interface Account {
   readonly accountId: string;
@@ -32,6 +32,30 @@ export function addAccountCommands(program: Command): void {
         { title: 'Created', value: (a) => new Date(a.createdMs).toISOString() },
       ], format);
     });
+  for (const [verb, what] of [
+    ['suspend', 'its credentials stop with the next request'],
+    ['resume', 'its credentials serve again'],
+    ['cancel-deletion', 'stop waiting; the account stays suspended'],
+  ] as const) {
+    account
+      .command(verb)
+      .description(what)
+      .argument('<id>', 'twelve digits')
+      .option('--json', 'one JSON object')
+      .action(async (id: string, format: Format) => { show(await new AdminClient(homeOf(process.env)).post(`/v1/accounts/${encodeURIComponent(id)}/${verb}`, {}), format); });
+  }
+  account
+    .command('delete')
+    .description('stop its credentials now and, after a waiting period, shred its key and remove every record of it')
+    .argument('<id>', 'twelve digits')
+    .option('--days <n>', 'waiting period, 7 to 30', '30')
+    .option('--yes', 'it is meant')
+    .option('--json', 'one JSON object')
+    .action(async (id: string, options: Format & { days: string; yes?: boolean }) => {
+      if (options.yes !== true) throw new CommandError(exitCode.usage, `everything that account ${id} ever encrypted will be unreadable for ever`, 'say --yes if that is meant');
+      const answer = await new AdminClient(homeOf(process.env)).bytes('DELETE', `/v1/accounts/${encodeURIComponent(id)}?days=${encodeURIComponent(options.days)}`);
+      show(JSON.parse(answer.toString('utf8')) as Changed, options);
+    });
 
   program
     .command('credentials')
@@ -45,6 +69,17 @@ export function addAccountCommands(program: Command): void {
       const { account: accountId, user: userName } = options;
       await printSecret(await new AdminClient(homeOf(process.env)).bytes('POST', '/v1/credentials', { accountId, ...(userName === undefined ? {} : { userName }) }), options);
     });
+}
+
+interface Changed {
+  readonly accountId: string;
+  readonly status: string;
+  readonly dueMs?: number;
+}
+
+function show({ dueMs, ...changed }: Changed, format: Format): void {
+  if (format.json === true || dueMs === undefined) printRecord({ ...changed, ...(dueMs === undefined ? {} : { dueMs }) }, format);
+  else printRecord({ ...changed, due: new Date(dueMs).toISOString() }, format);
 }
 
 /** The answer carries a secret: its bytes go to stdout as bytes and are wiped; they never become a string. */

@@ -3,7 +3,10 @@
 /** A tenant. The row's id is its number, its sealed object the account key. */
 export interface AccountRecord {
   readonly name?: string;
-  readonly status: 'Active' | 'Suspended';
+  /** Only an active account's credentials serve. A deleted one's row stays, without its key: its number is not given again. */
+  readonly status: 'Active' | 'Suspended' | 'PendingDeletion' | 'Deleted';
+  /** When its waiting period ends. */
+  readonly dueMs?: number;
 }
 
 /** An access key. The row's id is the key's, its sealed object the secret, bound to the members here. */

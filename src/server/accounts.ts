@@ -103,6 +103,15 @@ export class Accounts {
     return row;
   }
 
+  /** The account's key is gone from its row: nothing of it stays open here either. Answers the partition that was. */
+  async close(account: string): Promise<PartitionHandle | undefined> {
+    const known = this.#open.get(account);
+    this.#open.delete(account);
+    const partition = await known?.catch(() => undefined);
+    if (partition !== undefined) this.#core.closePartition(partition);
+    return partition;
+  }
+
   /** As {@link partition}, for an account that must be there. */
   async require(account: string): Promise<PartitionHandle> {
     const partition = await this.partition(account);

@@ -68,7 +68,7 @@ export class Credentials {
   /** Throws a Refusal where there is none. */
   async find(claim: Claim): Promise<Credential> {
     const found = claim.token === undefined ? await this.#load(claim.accessKeyId) : await this.#tokens?.open(claim.accessKeyId, claim.token);
-    if (found === undefined) throw refusals.unknownKey();
+    if (found === undefined || !(await this.#serves(found.identity.account))) throw refusals.unknownKey();
     return found;
   }
 
@@ -83,6 +83,10 @@ export class Credentials {
   async accountOf(accessKeyId: string): Promise<string | undefined> {
     if (!isKeyId(accessKeyId)) return undefined;
     return (this.#store.peek('credential', accessKeyId) ?? (await this.#store.get('credential', accessKeyId)))?.account;
+  }
+
+  async #serves(account: string): Promise<boolean> {
+    return (await this.#store.get<AccountRecord>('account', account))?.body.status === 'Active';
   }
 
   #verify(key: KeyHandle, request: WireRequest, body: Buffer, claim: Claim): SessionHandle {
@@ -145,7 +149,12 @@ export class Credentials {
     const known = this.#held.get(id);
     if (known === undefined) return;
     this.#held.delete(id);
-    this.#core.closeCredential(this.#service, known.key);
+    try {
+      this.#core.closeCredential(this.#service, known.key);
+    } catch (error) {
+      // Its partition was closed with the account, and the handle with it.
+      if (!(error instanceof HsmError) || error.code !== 'HSM_E_HANDLE') throw error;
+    }
   }
 }
 

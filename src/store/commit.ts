@@ -66,6 +66,7 @@ export class GroupCommit {
   #expected = 1;
   #patience: NodeJS.Timeout | undefined;
   #indexing: Gate | undefined;
+  readonly #purging: { readonly done: (count: number) => void; readonly fail: (error: unknown) => void }[] = [];
   #closing: Gate | undefined;
   #broken: StoreError | undefined;
 
@@ -126,6 +127,15 @@ export class GroupCommit {
     return this.#indexing.promise;
   }
 
+  /** One after another, in the order asked. */
+  purge(account: string): Promise<number> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    return new Promise((done, fail) => {
+      this.#purging.push({ done, fail });
+      this.#say({ kind: 'purge', account });
+    });
+  }
+
   async close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = new Gate();
@@ -178,6 +188,11 @@ export class GroupCommit {
       if (message.failure === undefined) gate?.open();
       else gate?.fail(new StoreError(message.failure.code, message.failure.message));
     }
+    if (message.kind === 'purged') {
+      const waiting = this.#purging.shift();
+      if (message.failure === undefined) waiting?.done(message.count);
+      else waiting?.fail(new StoreError(message.failure.code, message.failure.message));
+    }
     if (message.kind === 'closed') {
       this.#break(new StoreError('Closed', 'the store is closed'));
       this.#closing?.open();
@@ -216,6 +231,7 @@ export class GroupCommit {
     this.#refuse(this.#next, error);
     this.#next = emptyBatch();
     this.#indexing?.fail(error);
+    for (const waiting of this.#purging.splice(0)) waiting.fail(error);
     this.#closing?.open();
   }
 

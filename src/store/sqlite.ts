@@ -140,6 +140,13 @@ export class SqliteStore implements Store {
     return this.#writer.append(events);
   }
 
+  async purge(account: string): Promise<number> {
+    this.#requireOpen();
+    const count = await this.#writer.purge(account);
+    this.#cache.clear();
+    return count;
+  }
+
   async chain(shard: string, from: number, limit: number): Promise<ChainPage> {
     this.#requireOpen();
     return this.#trail.chain(shard, from, limit);

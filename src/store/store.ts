@@ -40,6 +40,8 @@ export interface Page<T> {
  */
 export const indexes = {
   'account.all': { table: 'account', equals: [] },
+  /** Accounts whose waiting period ends at `dueMs`, soonest first. */
+  'account.due': { table: 'account', equals: [], order: 'dueMs' },
   'key.place': { table: 'key', equals: ['account', 'region'] },
   /** Keys with work to do at `dueMs` (deletion, rotation, expiry), soonest first. */
   'key.due': { table: 'key', equals: [], order: 'dueMs' },
@@ -103,6 +105,11 @@ export interface Store extends Reader {
    * this store's own transactions are seen at once.
    */
   peek<T>(table: Table, id: string): Row<T> | undefined;
+  /**
+   * Takes every record of an account out of the file, its own row aside, and overwrites what they left
+   * there; what the trail says of it stays. Resolves when durable, with how many there were.
+   */
+  purge(account: string): Promise<number>;
   /**
    * Appends to this writer's audit chain in the next group commit, which gives sequence and hash (so a
    * commit that fails leaves the chain as it was). Resolves when durable.

@@ -62,6 +62,8 @@ export type ToWriter =
   | { readonly kind: 'commit'; readonly txs: readonly WireTx[]; readonly segments: readonly WireSegment[]; readonly head: WireHead | undefined }
   /** Bring the look-up index of the audit trail up to date. */
   | { readonly kind: 'index' }
+  /** Take an account's records away, its own row aside. */
+  | { readonly kind: 'purge'; readonly account: string }
   | { readonly kind: 'close' };
 
 /** undefined: applied. */
@@ -73,4 +75,5 @@ export type FromWriter =
   /** `failure`: nothing of the batch was applied. `broken`: nor will anything be again. */
   | { readonly kind: 'committed'; readonly outcomes: readonly Outcome[]; readonly failure?: Outcome; readonly broken: boolean }
   | { readonly kind: 'indexed'; readonly failure?: Outcome }
+  | { readonly kind: 'purged'; readonly count: number; readonly failure?: Outcome }
   | { readonly kind: 'closed' };

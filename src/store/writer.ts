@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { indexKeys, indexSignature } from './records.ts';
+import type { StoredRecord } from './records.ts';
 import { migrations } from './migrations.ts';
 import { TrailIndex } from './trail.ts';
 import type { StoreErrorCode } from './store.ts';
@@ -43,6 +44,8 @@ class Writer {
     const db = this.#db;
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
+    // What is deleted is overwritten: a key that was shredded is not to be found in the file.
+    db.pragma('secure_delete = ON');
     db.pragma('wal_autocheckpoint = 4000');
     if (options.ceiling !== undefined) db.pragma(`max_page_count = ${Math.floor(options.ceiling / 4096)}`);
     migrate(db);
@@ -89,6 +92,22 @@ class Writer {
   index(): void {
     while (this.#trail.step(stepEvents)) { /* until nothing is left */ }
     this.#completeAt = Date.now();
+  }
+
+  /** All or nothing; then the log that still holds the old pages is emptied. */
+  purge(account: string): number {
+    const page = this.#db.prepare<[string], StoredRecord>("SELECT * FROM record WHERE account = ? AND tab NOT IN ('root', 'account')");
+    const remove = this.#db.prepare<[string, string]>('DELETE FROM record WHERE tab = ? AND id = ?');
+    const count = this.#db.transaction(() => {
+      const rows = page.all(account);
+      for (const row of rows) {
+        for (const [name, equals, order] of indexKeys(row.tab, row.account, row.region, JSON.parse(row.body.toString('utf8')))) this.#leave.run(name, equals, order, row.id);
+        remove.run(row.tab, row.id);
+      }
+      return rows.length;
+    })();
+    this.#db.pragma('wal_checkpoint(TRUNCATE)');
+    return count;
   }
 
   close(): void {
@@ -216,6 +235,12 @@ function serve(): void {
   port.on('message', (message: ToWriter) => {
     if (message.kind === 'commit') {
       say(writer.commit(message.txs, message.segments, message.head));
+    } else if (message.kind === 'purge') {
+      try {
+        say({ kind: 'purged', count: writer.purge(message.account) });
+      } catch (error) {
+        say({ kind: 'purged', count: 0, failure: outcomeOf(error) });
+      }
     } else if (message.kind === 'index') {
       try {
         writer.index();
