@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { Delivery } from './audit/delivery.ts';
 import { ChainRecorder } from './audit/recorder.ts';
 import { CoreSigner } from './audit/signer.ts';
+import { Usage } from './audit/usage.ts';
 import { HsmError } from './hsm/core.ts';
 import type { Core, Mode, SecretSource, Unseal } from './hsm/core.ts';
 import { Keyring } from './hsm/keyring.ts';
@@ -29,6 +30,7 @@ import { giveCredential } from './server/seed.ts';
 import { Lifecycle } from './server/lifecycle.ts';
 import { createServer } from './server/server.ts';
 import { trailRoutes } from './server/trail-routes.ts';
+import { usageRoutes } from './server/usage-routes.ts';
 import { openSqlite } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
@@ -176,12 +178,15 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
         if (partition !== undefined) keyring.forgetPartition(partition);
       },
     });
+    const usage = new Usage(store, log);
+    usage.start();
+    undo.push(() => usage.stop());
     lifecycle.start();
     undo.push(() => lifecycle.stop());
     const server = await createServer({
       core, store, recorder, session, accounts, identities,
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
-      adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account })],
+      adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...usageRoutes(store, usage), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account })],
       home: config.home, host: config.host, port: config.port,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
       regions: config.regions,

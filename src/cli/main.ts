@@ -9,6 +9,7 @@ import { addKeyCommands } from './key.ts';
 import { addPolicyCommands } from './policy.ts';
 import { addSeedCommand } from './seed.ts';
 import { addServeCommand } from './serve.ts';
+import { addUsageCommand } from './usage.ts';
 import { CommandError, exitCode, say } from './output.ts';
 
 const program = new Command('strongroom')
@@ -34,6 +35,7 @@ addKeyCommands(program);
 addPolicyCommands(program);
 addAuditCommands(program);
 addClockCommands(program);
+addUsageCommand(program);
 addDoctorCommands(program);
 addSeedCommand(program);
 addBenchCommand(program);

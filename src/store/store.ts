@@ -58,6 +58,8 @@ export const indexes = {
   'policy.account': { table: 'policy', equals: ['account', 'kind'], order: 'sortName' },
   /** Who is in a group, who holds a managed policy. */
   'link.to': { table: 'link', equals: ['account', 'to'] },
+  /** Usage of an account on a day. */
+  'counter.day': { table: 'counter', equals: ['account', 'day'] },
   'setting.kind': { table: 'setting', equals: ['account', 'region', 'kind'] },
 } as const satisfies Record<string, { readonly table: Table; readonly equals: readonly string[]; readonly order?: string }>;
 

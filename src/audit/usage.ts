@@ -1,0 +1,140 @@
+/**
+ * Usage by account, key, operation and hour, counted from the trail: a transaction moves the cursor and
+ * adds what lies before it, so every recorded request counts once, whatever was killed when. No request
+ * waits for it.
+ */
+import type { Store } from '../store/store.ts';
+
+/** A day of one key, or of the whole account (key ''). */
+export interface UsageRecord {
+  readonly day: string;
+  readonly key: string;
+  /** By hour (00 to 23), by operation (`kms:Encrypt`): requests, and how many of them failed. */
+  readonly hours: Readonly<Record<string, Readonly<Record<string, readonly [requests: number, errors: number]>>>>;
+}
+
+interface CursorRecord {
+  readonly kind: 'usage';
+  readonly places: Readonly<Record<string, number>>;
+}
+
+type Counts = Map<string, { account: string; region: string; day: string; key: string; hours: Record<string, Record<string, [number, number]>> }>;
+
+const cursorRow = 'usage';
+const pageLinks = 2_000;
+
+export class Usage {
+  readonly #store: Store;
+  readonly #log: (line: string) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<void> = Promise.resolve();
+
+  constructor(store: Store, log: (line: string) => void = () => undefined) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /** Takes up what the last run left uncounted. */
+  start(everyMs = 30_000): void {
+    const go = (): void => { this.count().catch((error: unknown) => { this.#log(`usage: ${error instanceof Error ? error.message : typeof error}`); }); };
+    go();
+    this.#timer ??= setInterval(go, everyMs).unref();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    await this.count().catch((error: unknown) => { this.#log(`usage: ${error instanceof Error ? error.message : typeof error}`); });
+  }
+
+  /** Everything recorded so far. */
+  count(): Promise<void> {
+    const round = this.#round.then(async () => {
+      for (const shard of await this.#store.shards()) while (await this.#step(shard)) await new Promise((turn) => setImmediate(turn));
+    });
+    this.#round = round.catch(() => undefined);
+    return round;
+  }
+
+  /** An account's days, first and last included. */
+  async of(account: string, days: readonly string[]): Promise<readonly UsageRecord[]> {
+    await this.count();
+    const found: UsageRecord[] = [];
+    for (const day of days) {
+      for (let after: string | undefined; ;) {
+        const page = await this.#store.list<UsageRecord>('counter', { index: 'counter.day', equals: [account, day], limit: 1000, ...(after === undefined ? {} : { after }) });
+        found.push(...page.rows.map(({ body }) => body));
+        if (page.next === undefined) break;
+        after = page.next;
+      }
+    }
+    return found;
+  }
+
+  async #step(shard: string): Promise<boolean> {
+    const from = (await this.#store.get<CursorRecord>('setting', cursorRow))?.body.places[shard] ?? 1;
+    const { rows } = await this.#store.chain(shard, from, pageLinks);
+    const fresh = rows.filter((row) => row.seq >= from);
+    const last = fresh.at(-1);
+    if (last === undefined) return false;
+    const counts: Counts = new Map();
+    for (const row of fresh) gather(counts, row.body, row.timeMs);
+    await this.#store.tx(async (tx) => {
+      const cursor = await tx.get<CursorRecord>('setting', cursorRow);
+      if ((cursor?.body.places[shard] ?? 1) !== from) return;
+      const body: CursorRecord = { kind: 'usage', places: { ...cursor?.body.places, [shard]: last.seq + 1 } };
+      if (cursor === undefined) tx.insert('setting', { id: cursorRow, account: '', region: '', body });
+      else tx.update(cursor, { body });
+      for (const [id, { account, region, day, key, hours }] of counts) {
+        const row = await tx.get<UsageRecord>('counter', id);
+        if (row === undefined) tx.insert<UsageRecord>('counter', { id, account, region: key === '' ? '' : region, body: { day, key, hours } });
+        else tx.update(row, { body: { day, key, hours: added(row.body.hours, hours) } });
+      }
+    });
+    return true;
+  }
+}
+
+interface Counted {
+  readonly eventType?: string;
+  readonly eventSource?: string;
+  readonly eventName?: string;
+  readonly errorCode?: string;
+  readonly awsRegion?: string;
+  readonly recipientAccountId?: string;
+  readonly resources?: readonly { readonly ARN?: string; readonly type?: string }[];
+}
+
+function gather(counts: Counts, body: string, timeMs: number): void {
+  let event: Counted;
+  try {
+    event = JSON.parse(body) as Counted;
+  } catch {
+    return;
+  }
+  const { recipientAccountId: account, awsRegion: region = '', eventSource = '', eventName } = event;
+  if (event.eventType !== 'AwsApiCall' || account === undefined || eventName === undefined) return;
+  const time = new Date(timeMs).toISOString();
+  const operation = `${eventSource.split('.')[0] ?? ''}:${eventName}`;
+  const keys = (event.resources ?? []).flatMap(({ ARN, type }) => (type === 'AWS::KMS::Key' && ARN !== undefined ? [ARN] : []));
+  for (const key of new Set(['', ...keys])) {
+    const day = time.slice(0, 10);
+    const id = `usage/${account}/${day}/${key}`;
+    let entry = counts.get(id);
+    if (entry === undefined) counts.set(id, (entry = { account, region, day, key, hours: {} }));
+    const cell = ((entry.hours[time.slice(11, 13)] ??= {})[operation] ??= [0, 0]);
+    cell[0] += 1;
+    if (event.errorCode !== undefined) cell[1] += 1;
+  }
+}
+
+function added(a: UsageRecord['hours'], b: UsageRecord['hours']): UsageRecord['hours'] {
+  const sum: Record<string, Record<string, readonly [number, number]>> = Object.fromEntries(Object.entries(a).map(([hour, cells]) => [hour, { ...cells }]));
+  for (const [hour, cells] of Object.entries(b)) {
+    for (const [operation, [requests, errors]] of Object.entries(cells)) {
+      const known = (sum[hour] ??= {})[operation] ?? [0, 0];
+      (sum[hour] ??= {})[operation] = [known[0] + requests, known[1] + errors];
+    }
+  }
+  return sum;
+}
