@@ -28,7 +28,7 @@ import { EventLog } from './server/events.ts';
 import { keyRoutes } from './server/key-routes.ts';
 import { giveCredential } from './server/seed.ts';
 import { Lifecycle } from './server/lifecycle.ts';
-import { createServer } from './server/server.ts';
+import { createServer, type RunningServer } from './server/server.ts';
 import { trailRoutes } from './server/trail-routes.ts';
 import { usageRoutes } from './server/usage-routes.ts';
 import { openSqlite } from './store/sqlite.ts';
@@ -183,10 +183,25 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     undo.push(() => usage.stop());
     lifecycle.start();
     undo.push(() => lifecycle.stop());
-    const server = await createServer({
+    const reset = async (): Promise<void> => {
+      await caretaker.stop();
+      try {
+        await store.wipe();
+        clock.reset();
+        await accounts.forgetAll();
+        keyring.close();
+        kms.services.partitions.forgetAll();
+        kms.services.keyTally.clear();
+        kms.services.grantTally.clear();
+        await firstAccount(core, store, accounts, config, server.url);
+      } finally {
+        caretaker.start();
+      }
+    };
+    const server: RunningServer = await createServer({
       core, store, recorder, session, accounts, identities,
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
-      adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...usageRoutes(store, usage), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account })],
+      adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...usageRoutes(store, usage), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account, reset })],
       home: config.home, host: config.host, port: config.port,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
       regions: config.regions,

@@ -7,7 +7,7 @@ import { addClockCommands } from './clock.ts';
 import { addDoctorCommands } from './doctor.ts';
 import { addKeyCommands } from './key.ts';
 import { addPolicyCommands } from './policy.ts';
-import { addSeedCommand } from './seed.ts';
+import { addResetCommand, addSeedCommand } from './seed.ts';
 import { addServeCommand } from './serve.ts';
 import { addUsageCommand } from './usage.ts';
 import { CommandError, exitCode, say } from './output.ts';
@@ -38,6 +38,7 @@ addClockCommands(program);
 addUsageCommand(program);
 addDoctorCommands(program);
 addSeedCommand(program);
+addResetCommand(program);
 addBenchCommand(program);
 
 try {

@@ -1,4 +1,4 @@
-/** Known keys for a double: `strongroom seed`. */
+/** Known keys for a double, and a fresh start: `strongroom seed`, `strongroom reset`. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
@@ -18,6 +18,14 @@ export function addSeedCommand(program: Command): void {
       const body = { document: documentIn(file), ...(account === undefined ? {} : { account }), ...(region === undefined ? {} : { region }) };
       printRecord(await new AdminClient(homeOf(process.env)).post<Record<string, unknown>>('/v1/seed', body), json === true ? { json } : {});
     });
+}
+
+export function addResetCommand(program: Command): void {
+  program
+    .command('reset')
+    .description('take away every account, key and event, and begin anew with the first account (dev mode)')
+    .option('--json', 'one JSON object')
+    .action(async ({ json }: Format) => { printRecord(await new AdminClient(homeOf(process.env)).post<Record<string, unknown>>('/v1/reset', {}), json === true ? { json } : {}); });
 }
 
 /** Every JSON text is a YAML text. */

@@ -18,6 +18,10 @@ export class Partitions {
     this.#open.delete(account);
   }
 
+  forgetAll(): void {
+    this.#open.clear();
+  }
+
   async #ask(account: string): Promise<PartitionHandle> {
     const partition = await this.#find(account);
     if (partition === undefined) throw new Error(`account ${account} has no partition`);

@@ -32,6 +32,11 @@ export class Tally {
     return count;
   }
 
+  /** The store was emptied. */
+  clear(): void {
+    this.#counts.clear();
+  }
+
   add(name: string, change: 1 | -1): void {
     const known = this.#counts.get(name);
     if (known !== undefined) this.#counts.set(name, known + change);

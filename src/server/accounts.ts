@@ -128,6 +128,13 @@ export class Accounts {
     }
   }
 
+  /** The store was emptied: partitions are closed, and every key in them with them. */
+  async forgetAll(): Promise<void> {
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    for (const partition of open) this.#core.closePartition(await partition);
+  }
+
   list(after?: string): Promise<Page<AccountRecord>> {
     return this.#store.list<AccountRecord>('account', { index: 'account.all', equals: [], limit: 1000, ...(after === undefined ? {} : { after }) });
   }

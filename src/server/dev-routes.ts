@@ -1,4 +1,4 @@
-/** What the operator of a double for tests can ask beside: the clock, known keys. Refused by any other server. */
+/** What the operator of a double for tests can ask beside: the clock, known keys, a fresh start. Refused by any other server. */
 import { IamError } from '../iam/errors.ts';
 import { ClockError } from '../kms/clock.ts';
 import type { Clock } from '../kms/clock.ts';
@@ -20,6 +20,8 @@ export interface DevContext {
   readonly accounts: Accounts;
   readonly kms: Services;
   readonly home: string;
+  /** Everything goes; first account and credentials are made again. */
+  readonly reset: () => Promise<void>;
   /** The first account. */
   readonly account: string;
 }
@@ -35,6 +37,7 @@ export function devRoutes(context: DevContext): readonly AdminRoute[] {
     { method: 'GET', path: '/v1/clock', run: only(() => shown(context)) },
     { method: 'POST', path: '/v1/clock', run: only((call) => move(context, call)) },
     { method: 'POST', path: '/v1/seed', run: only((call) => seed(context, call)) },
+    { method: 'POST', path: '/v1/reset', run: only(() => reset(context)) },
   ];
 }
 
@@ -75,3 +78,8 @@ async function seed(context: DevContext, { body }: AdminCall): Promise<AdminAnsw
 }
 
 const placed = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+async function reset(context: DevContext): Promise<AdminAnswer> {
+  await context.reset();
+  return { body: { accountId: context.account } };
+}

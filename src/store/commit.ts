@@ -67,6 +67,7 @@ export class GroupCommit {
   #patience: NodeJS.Timeout | undefined;
   #indexing: Gate | undefined;
   readonly #purging: { readonly done: (count: number) => void; readonly fail: (error: unknown) => void }[] = [];
+  #wiping: Gate | undefined;
   #closing: Gate | undefined;
   #broken: StoreError | undefined;
 
@@ -136,6 +137,18 @@ export class GroupCommit {
     });
   }
 
+  /** Everything goes; the chain goes on with `links`. What is committed meanwhile comes before or after, whole. */
+  async wipe(links: Links): Promise<void> {
+    while (this.#flying !== undefined) await this.landed();
+    if (this.#broken !== undefined) throw this.#broken;
+    if (this.#wiping !== undefined) throw new StoreError('Busy', 'the store is being wiped already');
+    const gate = new Gate();
+    this.#wiping = gate;
+    this.#say({ kind: 'wipe' });
+    this.follow(links);
+    await gate.promise;
+  }
+
   async close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = new Gate();
@@ -193,6 +206,12 @@ export class GroupCommit {
       if (message.failure === undefined) waiting?.done(message.count);
       else waiting?.fail(new StoreError(message.failure.code, message.failure.message));
     }
+    if (message.kind === 'wiped') {
+      const gate = this.#wiping;
+      this.#wiping = undefined;
+      if (message.failure === undefined) gate?.open();
+      else gate?.fail(new StoreError(message.failure.code, message.failure.message));
+    }
     if (message.kind === 'closed') {
       this.#break(new StoreError('Closed', 'the store is closed'));
       this.#closing?.open();
@@ -232,6 +251,7 @@ export class GroupCommit {
     this.#next = emptyBatch();
     this.#indexing?.fail(error);
     for (const waiting of this.#purging.splice(0)) waiting.fail(error);
+    this.#wiping?.fail(error);
     this.#closing?.open();
   }
 

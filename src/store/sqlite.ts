@@ -34,6 +34,7 @@ const defaultCacheBytes = 256 * 1024 * 1024;
 const longestPage = 1000;
 const attempts = 10;
 const nothing = (): void => undefined;
+const newShard = (): string => `shard-${randomUuid().slice(0, 8)}`;
 
 /** Its header authenticates itself and is what opens the core, so it cannot carry the core's MAC. */
 const bare: Table = 'root';
@@ -75,7 +76,7 @@ export class SqliteStore implements Store {
        WHERE i.name = ? AND i.equals = ? AND (i.ord, i.id) > (?, ?) ORDER BY i.ord, i.id LIMIT ?`);
     this.#head = db.prepare<[string], AuditHead>('SELECT shard, seq, hash, mac FROM audit_head WHERE shard = ?');
     this.#trail = new TrailReader(db);
-    const shard = this.#trail.shards()[0] ?? `shard-${randomUuid().slice(0, 8)}`;
+    const shard = this.#trail.shards()[0] ?? newShard();
     this.#writer = writer;
     writer.follow(new Chain(options.core, shard, this.#head.get(shard)));
   }
@@ -165,6 +166,13 @@ export class SqliteStore implements Store {
   async events(query: EventQuery): Promise<{ readonly rows: readonly AuditRow[]; readonly next?: string }> {
     await this.#writer.index();
     return this.#trail.events(query);
+  }
+
+  /** Takes everything away but the root's record: records, and the trail. For doubles in tests; who holds rows must forget them. */
+  async wipe(): Promise<void> {
+    this.#requireOpen();
+    await this.#writer.wipe(new Chain(this.#core, newShard(), undefined));
+    this.#cache.clear();
   }
 
   /** Waits for what is under way, then lets go of the home. */

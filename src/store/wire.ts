@@ -64,6 +64,8 @@ export type ToWriter =
   | { readonly kind: 'index' }
   /** Take an account's records away, its own row aside. */
   | { readonly kind: 'purge'; readonly account: string }
+  /** Everything goes but what opens the core. */
+  | { readonly kind: 'wipe' }
   | { readonly kind: 'close' };
 
 /** undefined: applied. */
@@ -76,4 +78,5 @@ export type FromWriter =
   | { readonly kind: 'committed'; readonly outcomes: readonly Outcome[]; readonly failure?: Outcome; readonly broken: boolean }
   | { readonly kind: 'indexed'; readonly failure?: Outcome }
   | { readonly kind: 'purged'; readonly count: number; readonly failure?: Outcome }
+  | { readonly kind: 'wiped'; readonly failure?: Outcome }
   | { readonly kind: 'closed' };

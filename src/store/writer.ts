@@ -110,6 +110,14 @@ class Writer {
     return count;
   }
 
+  /** All records but the root's, and the trail with its index. */
+  wipe(): void {
+    this.#db.transaction(() => {
+      this.#db.prepare("DELETE FROM record WHERE tab <> 'root'").run();
+      for (const table of ['record_index', 'audit_segment', 'audit_head', 'audit_scope', 'audit_posting', 'audit_mark']) this.#db.exec(`DELETE FROM ${table}`);
+    }).immediate();
+  }
+
   close(): void {
     clearTimeout(this.#idle);
     this.#db.pragma('wal_checkpoint(TRUNCATE)');
@@ -240,6 +248,13 @@ function serve(): void {
         say({ kind: 'purged', count: writer.purge(message.account) });
       } catch (error) {
         say({ kind: 'purged', count: 0, failure: outcomeOf(error) });
+      }
+    } else if (message.kind === 'wipe') {
+      try {
+        writer.wipe();
+        say({ kind: 'wiped' });
+      } catch (error) {
+        say({ kind: 'wiped', failure: outcomeOf(error) });
       }
     } else if (message.kind === 'index') {
       try {
