@@ -30,7 +30,7 @@ async function fill(): Promise<{ readonly KeyId: string; readonly blob: Uint8Arr
 }
 
 it('everything is gone, the same credentials go on, again and again', async () => {
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     const { KeyId, blob } = await fill();
     expect(server.cli('account', 'create', '--json').status).toBe(0);
     expect(server.cli('clock', 'advance', '400d').status).toBe(0);
