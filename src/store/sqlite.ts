@@ -168,7 +168,7 @@ export class SqliteStore implements Store {
     return this.#trail.events(query);
   }
 
-  /** Takes everything away but the root's record: records, and the trail. For doubles in tests; who holds rows must forget them. */
+  /** Takes everything away but the root's record and the audit key: records, and the trail. For doubles in tests; who holds rows must forget them. */
   async wipe(): Promise<void> {
     this.#requireOpen();
     await this.#writer.wipe(new Chain(this.#core, newShard(), undefined));

@@ -110,11 +110,13 @@ class Writer {
     return count;
   }
 
-  /** All records but the root's, and the trail with its index. */
+  /** All records but the root's and the audit key's, and the trail with its index. */
   wipe(): void {
+    const kept = "id IN ('audit-partition', 'audit-key')";
     this.#db.transaction(() => {
-      this.#db.prepare("DELETE FROM record WHERE tab <> 'root'").run();
-      for (const table of ['record_index', 'audit_segment', 'audit_head', 'audit_scope', 'audit_posting', 'audit_mark']) this.#db.exec(`DELETE FROM ${table}`);
+      this.#db.exec(`DELETE FROM record WHERE tab <> 'root' AND NOT (tab = 'setting' AND ${kept})`);
+      this.#db.exec(`DELETE FROM record_index WHERE NOT (name = 'setting.kind' AND ${kept})`);
+      for (const table of ['audit_segment', 'audit_head', 'audit_scope', 'audit_posting', 'audit_mark']) this.#db.exec(`DELETE FROM ${table}`);
     }).immediate();
   }
 
