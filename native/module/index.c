@@ -178,9 +178,9 @@ index_remove(struct index_node *nodes)
 {
 	bool there = false;
 
-	/* Nobody else can reach the object any more. */
+	/* Its links are the neighbours' to change; its handles are not. */
 	for (int by = 0; by < INDEX_WAYS; by++)
-		there = there || nodes[by].link != NULL;
+		there = there || nodes[by].handle != 0;
 	if (!there)
 		return;
 	lock_take(&lock);
