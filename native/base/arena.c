@@ -366,6 +366,15 @@ arena_free(void *ptr)
 	(void)head_asked(ptr);          /* a second free: ends the process */
 }
 
+void
+arena_free_late(void *ptr, unsigned generation)
+{
+	pthread_mutex_lock(&life);
+	if (generation == arena_generation())
+		arena_free(ptr);
+	pthread_mutex_unlock(&life);
+}
+
 size_t
 arena_size(const void *ptr)
 {

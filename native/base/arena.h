@@ -42,6 +42,9 @@ void *arena_alloc(size_t len);                 /* zeroed, 16-aligned; NULL: full
  * allocation failures calls them bad signatures. */
 bool arena_refused(void);
 void arena_free(void *ptr);                    /* wipes; NULL is fine */
+/* For a thread that ends, at whatever moment: waits for an arena that is being
+ * opened or closed, and frees nothing of another generation's. */
+void arena_free_late(void *ptr, unsigned generation);
 size_t arena_size(const void *ptr);            /* what was asked for, in bytes */
 bool arena_owns(const void *ptr);
 size_t arena_live(void);                       /* allocations alive, for tests */

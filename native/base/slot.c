@@ -30,12 +30,14 @@
 #define OVERHEAD ((size_t)1 << 10)
 #define FLOOR ((size_t)64 << 10)        /* bytes that kept blocks leave to the heap */
 #define PATIENCE 1000           /* tries to take a slot: ten seconds in all */
+#define STARVED 300             /* of them: some milliseconds */
 
 static struct slot slots[STACKS_MAX];
 static size_t count;
 static struct region regions[REGIONS];
 static struct lock regions_lock;
 static atomic_uint pausing;
+static atomic_uint starving;            /* threads that have waited long */
 
 /* This thread: the slot it is in, the one it was in last, how often. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
@@ -154,16 +156,23 @@ static struct slot *
 take_patiently(void)
 {
 	struct slot *s = NULL;
+	bool starved = false;
 
 	for (unsigned n = 0; n < PATIENCE && s == NULL && count > 0; n++) {
 		struct timespec nap = { 0, n < 500 ? 20000 : 20000000 };
 
+		if (n == STARVED) {
+			starved = true;
+			atomic_fetch_add(&starving, 1);
+		}
 		if (n < 50)
 			sched_yield();
 		else
 			nanosleep(&nap, NULL);
 		s = take_any();
 	}
+	if (starved)
+		atomic_fetch_sub(&starving, 1);
 	return s;
 }
 
@@ -181,6 +190,17 @@ slot_touch(struct slot *s)
 	s->touched = true;
 }
 
+/* Whoever comes back for its next operation lets those in first that have
+ * waited long: a slot is free for so short a time that sleepers miss it. */
+static void
+give_way(void)
+{
+	static const struct timespec nap = { 0, 100000 };
+
+	for (unsigned n = 0; n < 50 && atomic_load_explicit(&starving, memory_order_relaxed) != 0; n++)
+		nanosleep(&nap, NULL);
+}
+
 static struct slot *
 slot_take(void)
 {
@@ -188,6 +208,7 @@ slot_take(void)
 
 	if (count == 0)
 		return NULL;
+	give_way();
 	if ((s = take_any()) == NULL && (s = take_patiently()) == NULL)
 		return NULL;
 	if (!s->touched)
@@ -394,6 +415,7 @@ slots_forget(void)
 {
 	count = 0;
 	atomic_store(&pausing, 0);
+	atomic_store(&starving, 0);
 	me.in = NULL;
 }
 

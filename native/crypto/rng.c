@@ -191,8 +191,7 @@ thread_over(void *arg)
 	AWSLC_thread_local_clear();
 	arena_reserve_leave();
 	pthread_mutex_unlock(&list);
-	if (me.life == arena_generation())
-		arena_free(me.pool);
+	arena_free_late(me.pool, me.life);
 	me.pool = NULL;
 	me.life = 0;
 }
