@@ -9,6 +9,7 @@
 #include "attrs.h"
 #include "gate.h"
 #include "handles.h"
+#include "inspect.h"
 #include "policy.h"
 #include "resident.h"
 
@@ -274,6 +275,22 @@ object_describe_new(struct object *o, const struct object_plan *plan)
 	return st == HSM_OK ? policy_make(plan->session, facts) : st;
 }
 
+/* A check value that was given with the key must be the key's. */
+static hsm_status
+object_check_value(struct object *o, const struct object_plan *plan)
+{
+	uint8_t bytes[8];
+	hsm_out out = { bytes, sizeof bytes, 0 };
+	hsm_in given;
+	hsm_status st;
+
+	if (plan->klass != HSM_CLASS_SECRET || !attrs_find(plan->attrs, plan->n, HSM_ATTR_CHECK_VALUE, &given) || given.len == 0)
+		return HSM_OK;
+	if ((st = inspect_component(o, HSM_ATTR_CHECK_VALUE, &out)) != HSM_OK)
+		return st;
+	return bytes_equal((hsm_in){ bytes, out.len }, given) ? HSM_OK : HSM_E_ATTR_VALUE;
+}
+
 static hsm_status
 consistent_run(void *arg)
 {
@@ -309,6 +326,8 @@ object_make(const struct object_plan *plan, struct object **out)
 		goto out;
 	}
 	if ((st = object_describe_new(o, plan)) != HSM_OK)
+		goto out;
+	if ((st = object_check_value(o, plan)) != HSM_OK)
 		goto out;
 	st = object_consistent(o, plan);
 out:

@@ -135,6 +135,15 @@ remembers_the_past(void **state)
 	assert_int_equal(number_of(user, key, HSM_ATTR_LOCAL), 0);
 	assert_int_equal(number_of(user, key, HSM_ATTR_KEY_GEN_MECHANISM), UINT64_MAX);
 	assert_works(user, key);
+	/* Its check value is checked: AES-256 under 07 00... of a block of zeros. */
+	uint8_t check[8];
+	hsm_out c = OUT(check);
+	assert_ok(hsm_attr_get(user, key, HSM_ATTR_CHECK_VALUE, &c));
+	assert_int_equal(c.len, 3);
+	const hsm_attr checked[] = { given[0], given[1], given[2], { HSM_ATTR_CHECK_VALUE, { check, 3 } } };
+	assert_ok(hsm_create(user, 0, checked, 4, &key));
+	check[0] ^= 1;
+	assert_status(hsm_create(user, 0, checked, 4, &key), HSM_E_ATTR_VALUE);
 }
 
 static void
