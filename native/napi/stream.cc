@@ -86,9 +86,19 @@ struct Cancel : Part {
   hsm_status Run() { return hsm_cancel(session, use); }
 };
 
+// digestCopy(from, to)
+struct DigestCopy : Call {
+  hsm_session from, to;
+  void Read(Args& arg) {
+    from = arg.Handle(0, "from");
+    to = arg.Handle(1, "to");
+  }
+  hsm_status Run() { return hsm_digest_copy(from, to); }
+};
+
 const Export kList[] = {
     NOW("begin", Begin), NOW("once", Once),   LATER("onceSlow", Once), NOW("update", Update), NOW("updateKey", UpdateKey),
-    NOW("final", Final), LATER("finalSlow", Final), NOW("cancel", Cancel),
+    NOW("final", Final), LATER("finalSlow", Final), NOW("cancel", Cancel), NOW("digestCopy", DigestCopy),
 };
 
 }  // namespace

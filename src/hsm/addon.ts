@@ -113,6 +113,7 @@ export interface Addon {
   final(session: number, use: number, signature: Uint8Array | undefined, room: Uint8Array | undefined): number;
   finalSlow(session: number, use: number, signature: Uint8Array | undefined, room: Uint8Array | undefined): Promise<number>;
   cancel(session: number, use: number): void;
+  digestCopy(from: number, to: number): void;
 
   envelopeSeal(session: number, key: number, pairs: Uint8Array, plain: Uint8Array, room: Uint8Array | undefined): number;
   envelopeOpen(session: number, key: number, pairs: Uint8Array, blob: Uint8Array, room: Uint8Array | undefined): number;
