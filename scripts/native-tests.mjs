@@ -74,9 +74,6 @@ const measures = (name) => /measure/.test(name);
 const rounds = (name) => /_fuzz$/.test(name);
 // Under valgrind threads run one at a time: who waits for a stack waits past any bound. The sanitizers watch them.
 const crowds = (name) => /threads/.test(name);
-// memcheck 3.19 reports AWS-LC's constant-time RSA exponentiation in the loaded module (not in the static programs, which sign
-// the same way): unexplained, so this program is judged by the sanitizers.
-const unexplained = (name) => name === 'ops_test';
 
 const suites = [
   {
@@ -96,7 +93,7 @@ const suites = [
     leaks: (name, text, pid) => (text.includes(`==${pid}==ERROR: LeakSanitizer`) ? '\nleaks' : ''),
   },
   {
-    name: 'valgrind', folder: 'tests', options: [], fits: (name) => !measures(name) && !rounds(name) && !crowds(name) && !unexplained(name), seconds: 600,
+    name: 'valgrind', folder: 'tests', options: [], fits: (name) => !measures(name) && !rounds(name) && !crowds(name), seconds: 600,
     ready: () => (works('valgrind', ['--version']) ? undefined : 'valgrind is not installed: memory checks skipped'),
     how: (name, file) => ['valgrind', ['-q', '--error-exitcode=9', '--leak-check=full', '--show-leak-kinds=definite',
       '--errors-for-leak-kinds=none', `--log-file=${log(name, '%p')}`, file], { STRONGROOM_SLOW: '1' }],

@@ -263,7 +263,7 @@ test_always_authenticate(void **state)
 {
 	CK_MECHANISM m = { CKM_SHA256_RSA_PKCS, NULL, 0 };
 	CK_OBJECT_HANDLE pub, priv;
-	CK_BYTE sig[256];
+	CK_BYTE sig[256] = { 0 };
 	CK_ULONG n = sizeof sig;
 
 	(void)state;
