@@ -106,7 +106,9 @@ ck_params_kbkdf(const CK_MECHANISM *mechanism, CK_ULONG bytes, hsm_params *param
 	size_t split;
 
 	*room = NULL;
-	if ((params->hash = prf_hash(p->prfType)) == HSM_HASH_NONE || p->ulAdditionalDerivedKeys != 0
+	params->hash = prf_hash(p->prfType);
+	params->flags |= p->prfType == CKM_AES_CMAC ? HSM_PARAM_CMAC : 0;
+	if ((params->hash == HSM_HASH_NONE && p->prfType != CKM_AES_CMAC) || p->ulAdditionalDerivedKeys != 0
 	    || p->pDataParams == NULL || p->ulNumberOfDataParams > PARTS_MAX)
 		return CKR_MECHANISM_PARAM_INVALID;
 	writer_init(&w, NULL, 0);
