@@ -1,106 +1,97 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { HsmError, type Attribute, type KeyHandle, type MechanismParams } from '../../src/hsm/core.ts';
-import { loadCore } from '../../src/hsm/native.ts';
-import { ATTR, CLASS, HASH, KEY, MECH } from '../../src/hsm/numbers.ts';
+import type { Attribute, MechanismParams } from '../../src/hsm/core.ts';
+import { ATTR, CLASS, HASH, KEY } from '../../src/hsm/numbers.ts';
 
-/** The vectors' way into the core: a key from its parts, one use of it, the answer or the refusal. */
-export const core = loadCore();
-const session = core.openSession(core.ephemeralPartition('vectors'), { readWrite: true });
-
+/** The vectors' way into the core: a key from its parts, one use of it, the answer or the refusal. Through which door, a test file says. */
 export type Answer = { readonly refused: string } | { readonly hex: string };
 export type Parts = readonly Attribute[];
 type Json = Record<string, any>; // eslint-disable-line -- whatever the sources hold
 
-const uses: Record<number, readonly number[]> = {
-  [CLASS.SECRET]: [ATTR.ENCRYPT, ATTR.DECRYPT, ATTR.SIGN, ATTR.VERIFY, ATTR.DERIVE],
-  [CLASS.PRIVATE]: [ATTR.DECRYPT, ATTR.SIGN, ATTR.DERIVE, ATTR.DECAPSULATE],
-  [CLASS.PUBLIC]: [ATTR.ENCRYPT, ATTR.VERIFY, ATTR.ENCAPSULATE],
-};
+/** What a door must be able to do with a key `K` that it made. */
+export interface Door<K> {
+  create(klass: number, type: number, parts: Parts): K;
+  destroy(key: K): void;
+  encrypt(key: K, mech: number, params: MechanismParams, data: Buffer): Uint8Array;
+  decrypt(key: K, mech: number, params: MechanismParams, data: Buffer): Uint8Array;
+  sign(key: K, mech: number, params: MechanismParams, message: Buffer): Uint8Array;
+  verify(key: K, mech: number, params: MechanismParams, message: Buffer, signature: Buffer): boolean;
+  attribute(key: K, wanted: number): Uint8Array;
+  spki(key: K): Uint8Array;
+  /** A MAC over `message` under a generic secret derived from the key. */
+  deriveAndMac(key: K, mech: number, params: MechanismParams, length: number | undefined, message: Buffer): Uint8Array;
+  decapsulate(key: K, ciphertext: Buffer): Uint8Array;
+  encapsulate(key: K): Uint8Array;
+  digest(mech: number, message: Buffer): Uint8Array;
+  /** The name of a refusal; undefined for an error that is none. */
+  refusal(error: unknown): string | undefined;
+}
+
+/** Thrown by a door that has no words for a case; it is then left out with the reason. */
+export class NotHere extends Error {}
+
+let door: Door<unknown>;
+export function playThrough<K>(chosen: Door<K>): void {
+  door = chosen as Door<unknown>;
+}
 
 export const bytes = (hex: string): Buffer => Buffer.from(hex, 'hex');
 
 /** What the core says to `work` done with a fresh key; the key is destroyed after. */
-function withKey(klass: number, type: number, parts: Parts, work: (key: KeyHandle) => Uint8Array | boolean): Answer {
-  let key: KeyHandle | undefined;
+function withKey(klass: number, type: number, parts: Parts, work: (key: unknown) => Uint8Array | boolean): Answer {
+  let key: unknown;
   try {
-    key = core.create(session, 0, [
-      [ATTR.CLASS, klass], [ATTR.KEY_TYPE, type], ...parts, ...uses[klass]!.map((use): Attribute => [use, true]),
-      ...(klass === CLASS.PUBLIC ? [] : [[ATTR.SENSITIVE, false], [ATTR.EXTRACTABLE, true]] as Attribute[]),
-    ]);
+    key = door.create(klass, type, parts);
     const answer = work(key);
     return answer === false ? { refused: 'not verified' } : { hex: answer === true ? '' : Buffer.from(answer).toString('hex') };
   } catch (error) {
-    if (!(error instanceof HsmError)) throw error;
-    return { refused: error.code };
+    const refused = door.refusal(error);
+    if (refused === undefined) throw error;
+    return { refused };
   } finally {
-    if (key !== undefined) core.destroy(session, key);
+    if (key !== undefined) door.destroy(key);
   }
 }
 
-const room = Buffer.alloc(1 << 17);
 const secret = (type: number, key: string): readonly [number, number, Parts] => [CLASS.SECRET, type, [[ATTR.VALUE, bytes(key)]]];
 
 export const seal = (type: number, key: string, mech: number, params: MechanismParams, plain: string): Answer =>
-  withKey(...secret(type, key), (k) => room.subarray(0, core.encryptInto(session, k, mech, params, bytes(plain), room)));
+  withKey(...secret(type, key), (k) => door.encrypt(k, mech, params, bytes(plain)));
 export const open = (type: number, key: string, mech: number, params: MechanismParams, sealed: string): Answer =>
-  withKey(...secret(type, key), (k) => room.subarray(0, core.decryptInto(session, k, mech, params, bytes(sealed), room)));
+  withKey(...secret(type, key), (k) => door.decrypt(k, mech, params, bytes(sealed)));
 export const mac = (type: number, key: string, mech: number, params: MechanismParams, message: string): Answer =>
-  withKey(...secret(type, key), (k) => core.sign(session, k, mech, params, bytes(message)));
+  withKey(...secret(type, key), (k) => door.sign(k, mech, params, bytes(message)));
 export const checkMac = (type: number, key: string, mech: number, params: MechanismParams, message: string, tag: string): Answer =>
-  withKey(...secret(type, key), (k) => core.verify(session, k, mech, params, bytes(message), bytes(tag)));
+  withKey(...secret(type, key), (k) => door.verify(k, mech, params, bytes(message), bytes(tag)));
 
 export const sign = (type: number, parts: Parts, mech: number, params: MechanismParams, message: string): Answer =>
-  withKey(CLASS.PRIVATE, type, parts, (k) => core.sign(session, k, mech, params, bytes(message)));
+  withKey(CLASS.PRIVATE, type, parts, (k) => door.sign(k, mech, params, bytes(message)));
 export const verify = (type: number, parts: Parts, mech: number, params: MechanismParams, message: string, signature: string): Answer =>
-  withKey(CLASS.PUBLIC, type, parts, (k) => core.verify(session, k, mech, params, bytes(message), bytes(signature)));
+  withKey(CLASS.PUBLIC, type, parts, (k) => door.verify(k, mech, params, bytes(message), bytes(signature)));
 export const decrypt = (type: number, parts: Parts, mech: number, params: MechanismParams, ciphertext: string): Answer =>
-  withKey(CLASS.PRIVATE, type, parts, (k) => room.subarray(0, core.decryptInto(session, k, mech, params, bytes(ciphertext), room)));
+  withKey(CLASS.PRIVATE, type, parts, (k) => door.decrypt(k, mech, params, bytes(ciphertext)));
 /** A public attribute of a key made of `parts`. */
 export const attribute = (klass: number, type: number, parts: Parts, wanted: number): Answer =>
-  withKey(klass, type, parts, (k) => core.getAttribute(session, k, wanted));
-export const spkiOf = (type: number, parts: Parts): Answer => withKey(CLASS.PRIVATE, type, parts, (k) => core.publicKey(session, k));
-
-/**
- * What a derived key answers. Its bytes do not leave through this door, so the answer is a MAC under it,
- * to be compared with {@link macUnder} the expected bytes.
- */
-export function derive(klass: number, type: number, parts: Parts, mech: number, params: MechanismParams, length: number | undefined): Answer {
-  return withKey(klass, type, parts, (base) => {
-    const made = core.derive(session, base, mech, params, [
-      [ATTR.CLASS, CLASS.SECRET], [ATTR.KEY_TYPE, KEY.GENERIC], [ATTR.SIGN, true],
-      ...(length === undefined ? [] : [[ATTR.VALUE_LEN, length] as Attribute]),
-    ]);
-    const mark = core.sign(session, made, MECH.SHA256_HMAC, undefined, probe);
-    core.destroy(session, made);
-    return mark;
-  });
-}
+  withKey(klass, type, parts, (k) => door.attribute(k, wanted));
+export const spkiOf = (type: number, parts: Parts): Answer => withKey(CLASS.PRIVATE, type, parts, (k) => door.spki(k));
 
 const probe = Buffer.from('who are you');
+/**
+ * What a derived key answers: a MAC under it, to be compared with {@link macUnder} the expected bytes. A
+ * key's own bytes do not leave.
+ */
+export const derive = (klass: number, type: number, parts: Parts, mech: number, params: MechanismParams, length: number | undefined): Answer =>
+  withKey(klass, type, parts, (base) => door.deriveAndMac(base, mech, params, length, probe));
 /** HMAC-SHA-256 as node:crypto makes it. */
 export const macUnder = (key: string): string => createHmac('sha256', bytes(key)).update(probe).digest('hex');
 
-export function decapsulate(parts: Parts, ciphertext: string): Answer {
-  const shared = core.payload(64);
-  const answer = withKey(CLASS.PRIVATE, KEY.ML_KEM, [...parts, [ATTR.REVEAL, true]], (k) => {
-    core.kemOpen(session, k, bytes(ciphertext), shared);
-    return shared.bytes;
-  });
-  shared.release();
-  return answer;
-}
-
+export const decapsulate = (parts: Parts, ciphertext: string): Answer =>
+  withKey(CLASS.PRIVATE, KEY.ML_KEM, parts, (k) => door.decapsulate(k, bytes(ciphertext)));
 /** Encapsulates to a public key; the answer is the ciphertext. */
-export function encapsulate(parts: Parts): Answer {
-  const shared = core.payload(64);
-  const answer = withKey(CLASS.PUBLIC, KEY.ML_KEM, [...parts, [ATTR.REVEAL, true]], (k) => core.kemSeal(session, k, shared));
-  shared.release();
-  return answer;
-}
+export const encapsulate = (parts: Parts): Answer => withKey(CLASS.PUBLIC, KEY.ML_KEM, parts, (k) => door.encapsulate(k));
 
-export const digest = (mech: number, message: string): Answer => ({ hex: core.digest(session, mech, bytes(message)).toString('hex') });
+export const digest = (mech: number, message: string): Answer => ({ hex: Buffer.from(door.digest(mech, bytes(message))).toString('hex') });
 
 /** Hashes by all the names the sources give them. */
 export function hashOf(name: string): number | undefined {
@@ -149,7 +140,12 @@ export function playAll(source: string, name: string, play: Play): Tally {
   const tally = new Tally(cases.length);
   for (const c of cases) {
     const before = [...tally.left.values()].reduce((a, b) => a + b, 0);
-    play(c, tally);
+    try {
+      play(c, tally);
+    } catch (error) {
+      if (!(error instanceof NotHere)) throw error;
+      tally.leave(error.message);
+    }
     if ([...tally.left.values()].reduce((a, b) => a + b, 0) === before) tally.played += 1;
   }
   return tally;

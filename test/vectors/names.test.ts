@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { core } from './door.ts';
+import { core } from './node.ts';
 
 afterAll(() => { core.close(); });
 
