@@ -17,6 +17,7 @@
 #include "root.h"
 #include "seal.h"
 #include "session.h"
+#include "sigv4.h"
 #include "text.h"
 
 #define VERSION 1u
@@ -554,24 +555,6 @@ signing_fits(const struct signing *s, const hsm_sigv4 *r)
 	       && bytes_equal((hsm_in){ s->service, s->service_len }, r->service);
 }
 
-/* Each step's MAC is the next step's key. */
-static hsm_status
-signing_derive(const struct hkey *from, const hsm_sigv4 *r, struct hkey *key)
-{
-	const hsm_in steps[] = { r->region, r->service, { (const uint8_t *)"aws4_request", 12 } };
-	uint8_t mac[HKEY_MAC_LEN];
-	hsm_status st = hkey_mac(from, &r->date, 1, mac);
-
-	for (size_t i = 0; i < sizeof steps / sizeof *steps && st == HSM_OK; i++) {
-		if ((st = hkey_make(key, (hsm_in){ mac, sizeof mac })) == HSM_OK)
-			st = hkey_mac(key, &steps[i], 1, mac);
-	}
-	if (st == HSM_OK)
-		st = hkey_make(key, (hsm_in){ mac, sizeof mac });
-	bytes_wipe(mac, sizeof mac);
-	return st;
-}
-
 hsm_status
 credential_signing_key(struct credential *c, const hsm_sigv4 *request, struct hkey *key, bool *fresh)
 {
@@ -586,7 +569,7 @@ credential_signing_key(struct credential *c, const hsm_sigv4 *request, struct hk
 		}
 	}
 	pthread_mutex_unlock(&c->lock);
-	return *fresh ? signing_derive(c->key, request, key) : HSM_OK;
+	return *fresh ? sigv4_derive(c->key, request, key) : HSM_OK;
 }
 
 void

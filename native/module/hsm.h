@@ -208,6 +208,23 @@ typedef struct {
  * when the request is answered. */
 HSM_MUST_USE hsm_status hsm_sigv4_verify(hsm_key credential, const hsm_sigv4 *request, hsm_session *session);
 
+/* ---- secrets of others ----------------------------------------------------- */
+
+/* What a service was given to work with elsewhere, sealed, bound to (the
+ * partition's account, id) and to one use: HSM_KEEP_SIGNER signs requests to
+ * a service that is not ours and never leaves; HSM_KEEP_PASSWORD logs in at
+ * somebody else's module and leaves as payload for that. Sessions of role
+ * SERVICE only. secret: 1..128 bytes. */
+typedef enum { HSM_KEEP_SIGNER, HSM_KEEP_PASSWORD } hsm_keep;
+
+HSM_MUST_USE hsm_status hsm_keep_seal(hsm_session service, hsm_part part, hsm_keep use, hsm_in id, hsm_in secret, hsm_out *sealed);
+/* A password. HSM_E_INTEGRITY: altered, another's, or kept for another use. */
+HSM_MUST_USE hsm_status hsm_keep_open(hsm_session service, hsm_part part, hsm_in id, hsm_in sealed, hsm_out *plain);
+/* SigV4 by a signer: 64 hex digits. request->signature and now_ms are not
+ * read; an empty payload_hash stands for the body's. Statuses as above, and
+ * HSM_E_ARGS, HSM_E_DATA for a request that cannot be signed. */
+HSM_MUST_USE hsm_status hsm_keep_sign(hsm_session service, hsm_part part, hsm_in id, hsm_in sealed, const hsm_sigv4 *request, hsm_out *signature);
+
 /* ---- objects ------------------------------------------------------------ */
 
 /* Usage, mechanisms and flags of an object are CKA_ attributes. Ours beside: */
@@ -383,7 +400,9 @@ void hsm_payload_wipe(void *ptr, size_t len);
  * u16 length | path for each ("Plaintext", "Recipient.AttestationDocument").
  * A named member whose value is a string is taken as base64 (JSON escapes
  * inside it understood, decoded in constant time) into `blobs`, and replaced in `json` by its index in
- * `spans`; all else is copied. Depth at most 32.
+ * `spans`; all else is copied. Depth at most 32. A name with "=" before its
+ * path is taken as it stands instead of as base64: its text in UTF-8, escapes
+ * read (secrets that clients write as text).
  * HSM_E_FORMAT: not one JSON object in valid UTF-8, or a member name twice in
  * one object, or `__proto__`; HSM_E_DATA: bad base64, *where is the path. */
 typedef struct { uint32_t offset, len; } hsm_span;

@@ -25,8 +25,9 @@ struct member { hsm_in raw; bool escaped; };
 
 struct cut {
 	const uint8_t *at, *end, *copied;
-	hsm_in names[NAMES_MAX];
+	struct { hsm_in path; bool text; } names[NAMES_MAX];
 	size_t names_n;
+	bool texts;                     /* some name asks for text */
 	struct writer json;
 	hsm_out *blobs;
 	hsm_span *spans;
@@ -40,7 +41,10 @@ struct cut {
 
 #define UNMATCHED (PATH_MAX_LEN + 1)
 
-static hsm_status scan_value(struct cut *c, bool named);
+/* How a value is taken: copied through, or cut as base64 or as text. */
+enum take { COPY, BASE64, TEXT };
+
+static hsm_status scan_value(struct cut *c, enum take how);
 
 /* ---- characters ----------------------------------------------------------- */
 
@@ -311,16 +315,16 @@ path_push(struct cut *c, hsm_in raw)
 	c->path_len = b < 0 && len <= PATH_MAX_LEN ? len : UNMATCHED;
 }
 
-static bool
+static enum take
 path_wanted(const struct cut *c)
 {
 	if (c->path_len >= UNMATCHED)
-		return false;
+		return COPY;
 	for (size_t i = 0; i < c->names_n; i++) {
-		if (c->names[i].len == c->path_len && memcmp(c->names[i].ptr, c->path, c->path_len) == 0)
-			return true;
+		if (c->names[i].path.len == c->path_len && memcmp(c->names[i].path.ptr, c->path, c->path_len) == 0)
+			return c->names[i].text ? TEXT : BASE64;
 	}
-	return false;
+	return COPY;
 }
 
 /* ---- cutting -------------------------------------------------------------- */
@@ -409,18 +413,43 @@ decode(hsm_in raw, bool escaped, size_t len, uint8_t *out, size_t cap, size_t *o
 }
 
 static hsm_status
-cut_string(struct cut *c, const uint8_t *start, hsm_in raw, bool escaped)
+decode_blob(hsm_in raw, bool escaped, uint8_t *out, size_t cap, size_t *got)
 {
 	const size_t len = spelled_len(raw, escaped);
+
+	*got = 0;
+	if (len % 4 != 0)
+		return HSM_E_DATA;
+	return len == 0 ? HSM_OK : decode(raw, escaped, len, out, cap, got);
+}
+
+/* What the string says, byte by byte: escapes never make it longer. */
+static hsm_status
+decode_text(hsm_in raw, uint8_t *out, size_t cap, size_t *got)
+{
+	struct spelled s = spelled_start(raw);
+	int b;
+
+	for (*got = 0; (b = spelled_next(&s)) >= 0; (*got)++) {
+		if (*got == cap)
+			return HSM_E_BUFFER;
+		out[*got] = (uint8_t)b;
+	}
+	bytes_wipe(&s, sizeof s);
+	return HSM_OK;
+}
+
+static hsm_status
+cut_string(struct cut *c, const uint8_t *start, hsm_in raw, bool escaped, enum take how)
+{
+	uint8_t *const out = c->blobs->ptr + c->blobs->len;
+	const size_t cap = c->blobs->cap - c->blobs->len;
 	size_t got = 0;
-	hsm_status st = HSM_OK;
+	hsm_status st;
 
 	if (c->spans_n == c->spans_cap)
 		return HSM_E_BUFFER;
-	if (len % 4 != 0)
-		return HSM_E_DATA;
-	if (len > 0)
-		st = decode(raw, escaped, len, c->blobs->ptr + c->blobs->len, c->blobs->cap - c->blobs->len, &got);
+	st = how == TEXT ? decode_text(raw, out, cap, &got) : decode_blob(raw, escaped, out, cap, &got);
 	if (st != HSM_OK)
 		return st;
 	c->spans[c->spans_n] = (hsm_span){ (uint32_t)c->blobs->len, (uint32_t)got };
@@ -512,7 +541,7 @@ scan_array(struct cut *c)
 	skip_space(c);
 	if (!take(c, ']')) {
 		do {
-			if ((st = scan_value(c, false)) != HSM_OK)
+			if ((st = scan_value(c, COPY)) != HSM_OK)
 				return st;
 			skip_space(c);
 		} while (take(c, ','));
@@ -538,7 +567,7 @@ scan_nested(struct cut *c, hsm_status (*scan)(struct cut *))
 }
 
 static hsm_status
-scan_value(struct cut *c, bool named)
+scan_value(struct cut *c, enum take how)
 {
 	const uint8_t *start;
 	bool escaped;
@@ -554,7 +583,7 @@ scan_value(struct cut *c, bool named)
 	case '[': return scan_nested(c, scan_array);
 	case '"':
 		st = scan_string(c, &raw, &escaped);
-		return st == HSM_OK && named ? cut_string(c, start, raw, escaped) : st;
+		return st == HSM_OK && how != COPY ? cut_string(c, start, raw, escaped, how) : st;
 	case 't': return take_word(c, "true") ? HSM_OK : HSM_E_FORMAT;
 	case 'f': return take_word(c, "false") ? HSM_OK : HSM_E_FORMAT;
 	case 'n': return take_word(c, "null") ? HSM_OK : HSM_E_FORMAT;
@@ -571,11 +600,16 @@ names_read(struct cut *c, hsm_in names)
 
 	reader_init(&r, names);
 	while (reader_left(&r) > 0) {
-		const hsm_in name = reader_block16(&r);
+		hsm_in name = reader_block16(&r);
+		const bool text = name.len > 0 && name.ptr[0] == '=';
 
+		if (text)
+			name = (hsm_in){ name.ptr + 1, name.len - 1 };
 		if (r.failed || c->names_n == NAMES_MAX || name.len == 0 || name.len > PATH_MAX_LEN)
 			return HSM_E_ARGS;
-		c->names[c->names_n++] = name;
+		c->names[c->names_n].path = name;
+		c->names[c->names_n++].text = text;
+		c->texts |= text;
 	}
 	return HSM_OK;
 }
@@ -588,7 +622,7 @@ scan_body(struct cut *c)
 	skip_space(c);
 	if (c->at == c->end || *c->at != '{')
 		return HSM_E_FORMAT;
-	if ((st = scan_value(c, false)) != HSM_OK)
+	if ((st = scan_value(c, COPY)) != HSM_OK)
 		return st;
 	skip_space(c);
 	if (c->at != c->end)
@@ -597,12 +631,19 @@ scan_body(struct cut *c)
 	return c->json.len > c->json.cap ? HSM_E_BUFFER : HSM_OK;
 }
 
+/* What blobs take at most; text may be as long as it is written. */
+static size_t
+blobs_room(const struct cut *c, hsm_in body)
+{
+	return c->texts ? body.len : body.len / 4 * 3;
+}
+
 /* Rooms that always do: a cut never makes the text longer. */
 static hsm_status
-rooms_need(hsm_in body, hsm_out *json, hsm_out *blobs)
+rooms_need(const struct cut *c, hsm_in body, hsm_out *json, hsm_out *blobs)
 {
 	const hsm_status for_json = out_need(json, body.len);
-	const hsm_status for_blobs = out_need(blobs, body.len / 4 * 3);
+	const hsm_status for_blobs = out_need(blobs, blobs_room(c, body));
 
 	return for_json != HSM_OK ? for_json : for_blobs;
 }
@@ -617,11 +658,13 @@ hsm_json_cut(hsm_in body, hsm_in names, hsm_out *json, hsm_out *blobs, hsm_span 
 	c.members = c.first;
 	where[0] = '\0';
 	*span_count = 0;
-	if ((st = rooms_need(body, json, blobs)) != HSM_OK || json->ptr == NULL || blobs->ptr == NULL)
+	if ((st = names_read(&c, names)) != HSM_OK) {
+		json->len = blobs->len = 0;
+		return st;
+	}
+	if ((st = rooms_need(&c, body, json, blobs)) != HSM_OK || json->ptr == NULL || blobs->ptr == NULL)
 		return st;
 	json->len = blobs->len = 0;
-	if ((st = names_read(&c, names)) != HSM_OK)
-		goto out;
 	st = HSM_E_FORMAT;
 	if (body.len == 0 || body.len > BODY_MAX || !utf8_valid(body))
 		goto out;
@@ -639,7 +682,7 @@ out:
 		memcpy(where, c.path, c.path_len);
 		where[c.path_len] = '\0';
 	}
-	bytes_wipe(blobs->ptr, body.len / 4 * 3);
+	bytes_wipe(blobs->ptr, blobs_room(&c, body));
 	blobs->len = 0;
 	return st;
 }

@@ -1,6 +1,8 @@
 /* AWS Signature Version 4, verified on an access key's handle: the canonical
  * request is finished here with the hash of the body, so what was signed is
  * what arrived. */
+#include "sigv4.h"
+
 #include <string.h>
 
 #include "credential.h"
@@ -8,12 +10,11 @@
 #include "session.h"
 
 #define DEPTH 4096u
-#define HEX_LEN 64u
 
 struct verify { struct credential *c; const hsm_sigv4 *r; };
 
-static void
-to_hex(const uint8_t bytes[32], uint8_t hex[HEX_LEN])
+void
+sigv4_hex(const uint8_t bytes[32], uint8_t hex[SIGV4_HEX_LEN])
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -29,9 +30,9 @@ from_hex(hsm_in hex, uint8_t bytes[32])
 {
 	unsigned bad = 0;
 
-	if (hex.len != HEX_LEN)
+	if (hex.len != SIGV4_HEX_LEN)
 		return false;
-	for (size_t i = 0; i < HEX_LEN; i++) {
+	for (size_t i = 0; i < SIGV4_HEX_LEN; i++) {
 		const unsigned c = hex.ptr[i], digit = c - '0', letter = c - 'a';
 		const unsigned value = digit < 10 ? digit : letter + 10;
 
@@ -49,7 +50,7 @@ text(const char *s)
 
 /* What stands last in the canonical request. */
 static hsm_status
-payload_hash(const hsm_sigv4 *r, uint8_t room[HEX_LEN], hsm_in *hash)
+payload_hash(const hsm_sigv4 *r, uint8_t room[SIGV4_HEX_LEN], hsm_in *hash)
 {
 	const hsm_in unsigned_payload = text("UNSIGNED-PAYLOAD");
 	uint8_t digest[32];
@@ -61,38 +62,65 @@ payload_hash(const hsm_sigv4 *r, uint8_t room[HEX_LEN], hsm_in *hash)
 	}
 	if ((st = hkey_digest(&r->body, 1, digest)) != HSM_OK)
 		return st;
-	to_hex(digest, room);
-	*hash = (hsm_in){ room, HEX_LEN };
+	sigv4_hex(digest, room);
+	*hash = (hsm_in){ room, SIGV4_HEX_LEN };
 	return r->payload_hash.len == 0 || bytes_equal(r->payload_hash, *hash) ? HSM_OK : HSM_E_DATA;
 }
 
 static hsm_status
-request_hash(const hsm_sigv4 *r, uint8_t hex[HEX_LEN])
+request_hash(const hsm_sigv4 *r, uint8_t hex[SIGV4_HEX_LEN])
 {
-	uint8_t room[HEX_LEN], digest[32];
+	uint8_t room[SIGV4_HEX_LEN], digest[32];
 	hsm_in parts[2] = { r->canonical };
 	hsm_status st;
 
 	if ((st = payload_hash(r, room, &parts[1])) != HSM_OK)
 		return st;
 	if ((st = hkey_digest(parts, 2, digest)) == HSM_OK)
-		to_hex(digest, hex);
+		sigv4_hex(digest, hex);
 	return st;
 }
 
-static hsm_status
-signature_check(const struct hkey *key, const hsm_sigv4 *r, const uint8_t request[HEX_LEN])
+/* Each step's MAC is the next step's key. */
+hsm_status
+sigv4_derive(const struct hkey *from, const hsm_sigv4 *r, struct hkey *key)
 {
+	const hsm_in steps[] = { r->region, r->service, { (const uint8_t *)"aws4_request", 12 } };
+	uint8_t mac[HKEY_MAC_LEN];
+	hsm_status st = hkey_mac(from, &r->date, 1, mac);
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps && st == HSM_OK; i++) {
+		if ((st = hkey_make(key, (hsm_in){ mac, sizeof mac })) == HSM_OK)
+			st = hkey_mac(key, &steps[i], 1, mac);
+	}
+	if (st == HSM_OK)
+		st = hkey_make(key, (hsm_in){ mac, sizeof mac });
+	bytes_wipe(mac, sizeof mac);
+	return st;
+}
+
+hsm_status
+sigv4_mac(const struct hkey *key, const hsm_sigv4 *r, uint8_t mac[HKEY_MAC_LEN])
+{
+	uint8_t request[SIGV4_HEX_LEN];
 	const hsm_in parts[] = { text("AWS4-HMAC-SHA256\n"), r->timestamp, text("\n"), r->date, text("/"), r->region, text("/"),
-	                         r->service, text("/aws4_request\n"), { request, HEX_LEN } };
+	                         r->service, text("/aws4_request\n"), { request, sizeof request } };
+	hsm_status st;
+
+	if ((st = request_hash(r, request)) != HSM_OK)
+		return st;
+	return hkey_mac(key, parts, sizeof parts / sizeof *parts, mac);
+}
+
+static hsm_status
+signature_check(const struct hkey *key, const hsm_sigv4 *r)
+{
 	uint8_t given[32] = { 0 }, right[32];
 	hsm_status st;
 
-	if (!from_hex(r->signature, given))
-		return HSM_E_SIGNATURE;
-	if ((st = hkey_mac(key, parts, sizeof parts / sizeof *parts, right)) != HSM_OK)
+	if ((st = sigv4_mac(key, r, right)) != HSM_OK)
 		return st;
-	if (!bytes_equal_secret(given, right, sizeof right))
+	if (!from_hex(r->signature, given) || !bytes_equal_secret(given, right, sizeof right))
 		st = HSM_E_SIGNATURE;
 	bytes_wipe(right, sizeof right);
 	return st;
@@ -102,16 +130,13 @@ static hsm_status
 run_verify(void *arg)
 {
 	const struct verify *job = arg;
-	uint8_t request[HEX_LEN];
 	struct hkey key;
 	bool fresh;
 	hsm_status st;
 
-	if ((st = request_hash(job->r, request)) != HSM_OK)
-		return st;
 	if ((st = credential_signing_key(job->c, job->r, &key, &fresh)) != HSM_OK)
 		goto out;
-	if ((st = signature_check(&key, job->r, request)) != HSM_OK)
+	if ((st = signature_check(&key, job->r)) != HSM_OK)
 		goto out;
 	if (fresh)
 		credential_remember(job->c, job->r, &key);
@@ -121,8 +146,8 @@ out:
 }
 
 /* Line breaks in these would let one request be read as another. */
-static bool
-request_fits(const hsm_sigv4 *r)
+bool
+sigv4_fits(const hsm_sigv4 *r)
 {
 	const hsm_in lines[] = { r->date, r->region, r->service, r->timestamp };
 
@@ -147,7 +172,7 @@ hsm_sigv4_verify(hsm_key credential, const hsm_sigv4 *request, hsm_session *sess
 	if ((st = credential_acquire(credential, &job.c)) != HSM_OK)
 		goto out;
 	st = HSM_E_SIGNATURE;
-	if (!request_fits(request))
+	if (!sigv4_fits(request))
 		goto out;
 	if ((st = gate_run(run_verify, &job, 0, DEPTH)) != HSM_OK)
 		goto out;

@@ -7,7 +7,7 @@ namespace {
 
 const Exports* const kRooms[] = {&kModuleExports, &kRootExports, &kTokenExports, &kSessionExports, &kCredentialExports,
                                  &kObjectExports, &kUseExports, &kStreamExports, &kKmsExports,
-                                 &kRecipientExports, &kBytesExports};
+                                 &kRecipientExports, &kKeepExports, &kBytesExports};
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* home = new Env(env);

@@ -133,6 +133,9 @@ export interface Addon {
   importBeginSlow(service: number, partition: number, objectId: string, wrap: number, bits: number, expiresMs: number, spki: Uint8Array, token: Uint8Array): Promise<[spki: number, token: number]>;
   importFinish(service: number, partition: number, objectId: string, token: Uint8Array, wrapped: Uint8Array, nowMs: number, type: number, param: number, attributes: Uint8Array | undefined, fingerprint: Uint8Array): number;
   importFinishSlow(service: number, partition: number, objectId: string, token: Uint8Array, wrapped: Uint8Array, nowMs: number, type: number, param: number, attributes: Uint8Array | undefined, fingerprint: Uint8Array): Promise<number>;
+  keepSeal(service: number, partition: number, use: number, id: string, secret: Uint8Array, sealed: Uint8Array): number;
+  keepOpen(service: number, partition: number, id: string, sealed: Uint8Array, plain: Uint8Array): number;
+  keepSign(service: number, partition: number, id: string, sealed: Uint8Array, date: string, region: string, target: string, timestamp: string, canonical: Uint8Array, payloadHash: string, body: Uint8Array, signature: Uint8Array): number;
   recordMac(table: string, key: string, version: number, body: Uint8Array, mac: Uint8Array): number;
   recordCheck(table: string, key: string, version: number, body: Uint8Array, mac: Uint8Array): boolean;
 

@@ -161,6 +161,22 @@ export interface RecipientCore {
   recipientAgree(session: SessionHandle, key: KeyHandle, mech: number, params: MechanismParams, recipient: Uint8Array): Buffer;
 }
 
+/** What a kept secret does: signs requests to a service that is not ours, or logs in at a module that is not ours. */
+export type KeepUse = 'signer' | 'password';
+
+/** A request to be signed: {@link SigV4Request} without what a signature proves. */
+export type SigV4Unsigned = Pick<SigV4Request, 'date' | 'region' | 'service' | 'timestamp' | 'canonical' | 'body'>;
+
+/** Secrets of others that the service works with: sealed, bound to an account, an id and one use. */
+export interface KeepCore {
+  /** `secret`: payload, 1 to 128 bytes. */
+  keepSeal(service: SessionHandle, partition: PartitionHandle, use: KeepUse, id: string, secret: Uint8Array): Buffer;
+  /** A password, to be handed on and released. */
+  keepOpen(service: SessionHandle, partition: PartitionHandle, id: string, sealed: Uint8Array): Payload;
+  /** 64 hex digits. */
+  keepSign(service: SessionHandle, partition: PartitionHandle, id: string, sealed: Uint8Array, request: SigV4Unsigned): string;
+}
+
 /**
  * One method a core call. Methods whose mechanism is marked slow return promises (`…Slow`): they run
  * on a worker thread. Everything else is synchronous. All throw {@link HsmError}, and TypeError
@@ -244,6 +260,7 @@ export interface Core {
   recordCheck(table: string, key: string, version: number, body: Uint8Array, mac: Uint8Array): boolean;
 
   payload(length: number): Payload;
+  /** A name with `=` before it is cut as the text it is, not as base64. */
   cutJson(body: Buffer, names: readonly string[]): CutJson;
   /** Writes base64 text of `bytes` into `out` at `offset`; answers the length written. */
   base64Into(bytes: Uint8Array, out: Uint8Array, offset: number): number;

@@ -1,7 +1,7 @@
 import { HsmError } from './core.ts';
 import type {
-  Attribute, Binding, Core, CoreInfo, CutJson, ImportCore, ImportWrap, KeyHandle, KeyInfo, KeySpec, MechanismInfo, MechanismParams, Mode, PartitionHandle,
-  Payload, RecipientCore, SecretSource, SessionHandle, SigV4Request, Unseal,
+  Attribute, Binding, Core, CoreInfo, CutJson, ImportCore, ImportWrap, KeepCore, KeepUse, KeyHandle, KeyInfo, KeySpec, MechanismInfo, MechanismParams, Mode, PartitionHandle,
+  Payload, RecipientCore, SecretSource, SessionHandle, SigV4Request, SigV4Unsigned, Unseal,
 } from './core.ts';
 import { loadAddon, type Addon, type AddonParams } from './addon.ts';
 import { packAttributes } from './attributes.ts';
@@ -44,7 +44,7 @@ export interface TokenInfo {
 }
 
 /** Hands out what the core answers. See {@link Core}; what is here beside it serves local programs. */
-export class NativeCore implements Core, ImportCore, RecipientCore {
+export class NativeCore implements Core, ImportCore, KeepCore, RecipientCore {
   readonly #addon: Addon;
   readonly #payloads: PayloadPool;
   /** Where public results land before they are copied out at their length. */
@@ -419,7 +419,7 @@ export class NativeCore implements Core, ImportCore, RecipientCore {
     return await this.#addon.batchSlow(session, use, key, mech, input, lengths, out, outLengths, ...this.#params(params));
   }
 
-  // ---- envelopes, data keys, records
+  // ---- envelopes, data keys
 
   envelopeSeal(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, plain: Uint8Array): Buffer {
     return this.#result((room) => this.#addon.envelopeSeal(session, key, pairs, plain, room));
@@ -497,6 +497,28 @@ export class NativeCore implements Core, ImportCore, RecipientCore {
     return { key: key as KeyHandle, fingerprint };
   }
 
+  // ---- secrets of others
+
+  keepSeal(service: SessionHandle, partition: PartitionHandle, use: KeepUse, id: string, secret: Uint8Array): Buffer {
+    return this.#answer(this.#addon.keepSeal(service, partition, use === 'signer' ? 0 : 1, id, secret, this.#desk));
+  }
+
+  keepOpen(service: SessionHandle, partition: PartitionHandle, id: string, sealed: Uint8Array): Payload {
+    const plain = this.payload(sealed.length);
+    try {
+      return plain.fill(this.#addon.keepOpen(service, partition, id, sealed, plain.room));
+    } catch (error) {
+      plain.release();
+      throw error;
+    }
+  }
+
+  keepSign(service: SessionHandle, partition: PartitionHandle, id: string, sealed: Uint8Array, r: SigV4Unsigned): string {
+    return this.#answer(this.#addon.keepSign(service, partition, id, sealed, r.date, r.region, r.service, r.timestamp, r.canonical, '', r.body, this.#desk)).toString('latin1');
+  }
+
+  // ---- records
+
   recordMac(table: string, key: string, version: number, body: Uint8Array): Buffer {
     return this.#answer(this.#addon.recordMac(table, key, version, body, this.#desk));
   }
@@ -521,7 +543,7 @@ export class NativeCore implements Core, ImportCore, RecipientCore {
     const json = Buffer.allocUnsafe(body.length + 8 * names.length + 8);
     if (this.#cut.length < 2 + 2 * names.length) this.#cut = new Uint32Array(2 + 2 * names.length);
     const cut = this.#cut;
-    const blobs = this.payload(Math.ceil(body.length * 0.75));
+    const blobs = this.payload(names.some((name) => name.startsWith('=')) ? body.length : Math.ceil(body.length * 0.75));
     try {
       const count = this.#addon.jsonCut(body, packed, json, blobs.room, cut);
       const spans = new Array<{ readonly offset: number; readonly length: number }>(count);

@@ -22,10 +22,10 @@ const giving = {
     'tokenRefresh', 'unwrap', 'updateKey', 'verify', 'zeroise', 'describe', 'envelopePeek',
   ],
   'ciphertext, signature, MAC, digest, public key, sealed or wrapped object, random': [
-    'attrGet', 'batch', 'digest', 'encapsulate', 'encrypt', 'envelopeMove', 'envelopeSeal', 'final', 'importBegin', 'objectSeal', 'once', 'partitionCreate',
+    'attrGet', 'batch', 'digest', 'encapsulate', 'encrypt', 'envelopeMove', 'envelopeSeal', 'final', 'importBegin', 'keepSeal', 'keepSign', 'objectSeal', 'once', 'partitionCreate',
     'publicKey', 'random', 'recipientAgree', 'recipientDataKey', 'recipientDataKeyPair', 'recipientOpen', 'recipientRandom', 'recordMac', 'rootCreate', 'sha256', 'sign', 'tokenCreate', 'tokenMac', 'tokenPin', 'tokenReset', 'tokenTag', 'update', 'wrap',
   ],
-  'payload by contract': ['agree', 'credentialCreate', 'dataKey', 'dataKeyPair', 'decrypt', 'envelopeOpen', 'kemOpen', 'kemSeal', 'recover'],
+  'payload by contract': ['agree', 'credentialCreate', 'dataKey', 'dataKeyPair', 'decrypt', 'envelopeOpen', 'keepOpen', 'kemOpen', 'kemSeal', 'recover'],
   'bytes the caller gave': ['base64', 'jsonCut', 'payloadAlloc', 'payloadFree', 'payloadWipe'],
 } as const;
 

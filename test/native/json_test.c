@@ -262,6 +262,36 @@ utf8_is_checked(void **state)
 	assert_false(utf8_valid(IN("\xc3(")));
 }
 
+#define PASSWORD "\0\21=KeyStorePassword"
+#define SECRET "\0\64=XksProxyAuthenticationCredential.RawSecretAccessKey"
+
+static void
+secret_text_is_cut_as_it_stands(void **state)
+{
+	static const char key[] = "{\"XksProxyAuthenticationCredential\":{\"AccessKeyId\":\"A\",\"RawSecretAccessKey\":\"a+b/c=\"},\"KeyStorePassword\":\"p\\u00e9\\\"\\ud83d\\ude00\"}";
+
+	(void)state;
+	assert_int_equal(cut(IN(key), IN(SECRET PASSWORD PLAINTEXT)), HSM_OK);
+	assert_string_equal(got.json, "{\"XksProxyAuthenticationCredential\":{\"AccessKeyId\":\"A\",\"RawSecretAccessKey\":0},\"KeyStorePassword\":1}");
+	assert_int_equal(got.n, 2);
+	assert_int_equal(got.spans[0].len, 6);
+	assert_int_equal(got.spans[1].offset, 6);
+	assert_int_equal(got.spans[1].len, 8);
+	assert_memory_equal(got.blobs, "a+b/c=p\xc3\xa9\"\xf0\x9f\x98\x80", 14);
+	/* Beside base64, and longer than base64 of its length could be. */
+	assert_int_equal(cut(IN("{\"Plaintext\":\"aGVsbG8=\",\"KeyStorePassword\":\"0123456789012345678901234567890123456789012345678901234567890123456789\"}"),
+	                     IN(PASSWORD PLAINTEXT)), HSM_OK);
+	assert_int_equal(got.n, 2);
+	assert_int_equal(got.spans[0].len, 5);
+	assert_int_equal(got.spans[1].len, 70);
+	assert_int_equal(cut(IN("{\"KeyStorePassword\":\"\"}"), IN(PASSWORD)), HSM_OK);
+	assert_int_equal(got.n, 1);
+	assert_int_equal(got.spans[0].len, 0);
+	assert_int_equal(cut(IN("{\"KeyStorePassword\":[\"a\"]}"), IN(PASSWORD)), HSM_OK);
+	assert_int_equal(got.n, 0);
+	assert_int_equal(cut(IN("{}"), IN("\0\1=")), HSM_E_ARGS);
+}
+
 static void
 room_that_runs_out_is_told(void **state)
 {
@@ -296,6 +326,7 @@ main(void)
 		cmocka_unit_test(rooms_are_asked_for_and_kept),
 		cmocka_unit_test(base64_goes_there_and_back),
 		cmocka_unit_test(utf8_is_checked),
+		cmocka_unit_test(secret_text_is_cut_as_it_stands),
 		cmocka_unit_test(room_that_runs_out_is_told),
 	};
 
