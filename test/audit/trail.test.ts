@@ -1,8 +1,8 @@
 import Database from 'better-sqlite3';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CloudTrailEvent } from '../../src/audit/event.ts';
 import { lookupEvents } from '../../src/audit/lookup.ts';
 import { ChainRecorder } from '../../src/audit/recorder.ts';
@@ -70,6 +70,17 @@ const rewrite = (db: Database.Database, change: (rows: AuditRow[]) => AuditRow[]
   }));
   db.prepare('UPDATE audit_segment SET links = ? WHERE first_seq = ?').run(bytes, segment.first_seq);
 };
+/** Two links in each other's place. */
+const swap = (db: Database.Database, a: number, b: number): void => {
+  const all = segments(db).map(({ first_seq: first, links }) => ({ first, rows: [...readSegment('x', links)] }));
+  const of = (seq: number): { first: number; rows: AuditRow[] } => all.filter(({ first }) => first <= seq).at(-1)!;
+  const [one, two] = [of(a), of(b)];
+  const [left, right] = [one.rows.findIndex((row) => row.seq === a), two.rows.findIndex((row) => row.seq === b)];
+  const [x, y] = [one.rows[left]!, two.rows[right]!];
+  one.rows[left] = y;
+  two.rows[right] = x;
+  for (const { first, rows } of new Set([one, two])) rewrite(db, () => rows, first);
+};
 
 describe('an event', () => {
   it('has CloudTrail\'s shape', async () => {
@@ -98,10 +109,20 @@ describe('an event', () => {
 });
 
 describe('the chain', () => {
+  let written: string;
+  beforeAll(async () => {
+    home = mkdtempSync(join(tmpdir(), 'trail-'));
+    now = 1_700_000_000_000;
+    await start();
+    for (const count of [300, 300, 3]) await write(count);
+    await store.close();
+    written = home;
+  });
+  afterAll(() => { rmSync(written, { recursive: true }); });
   beforeEach(async () => {
-    await write(300);
-    await write(300);
-    await write(3);
+    await store.close();
+    cpSync(written, home, { recursive: true });
+    await start();
   });
 
   it('holds, over restarts', async () => {
@@ -142,8 +163,51 @@ describe('the chain', () => {
         return rows;
       }, 10);
     });
-    expect(new Set(findings.map((one) => one.kind))).toEqual(new Set(['moved']));
-    expect(findings.map((one) => one.seq)).toContain(10);
+    expect(findings.map((one) => [one.kind, one.seq, one.sentence])).toEqual([
+      ['moved', 10, 'event 10 lies where event 20 belongs: they were swapped'], ['moved', 20, 'event 20 lies where event 10 belongs: they were swapped'],
+    ]);
+    for (const one of findings) expect(one.eventId).toMatch(/^[0-9a-f-]{36}$/);
+  });
+  it.each([[10, 11], [1, 2], [1, 256], [10, 300], [255, 603]])('names events %i and %i that were swapped', async (a, b) => {
+    const findings = await tamper((db) => { swap(db, a, b); });
+    expect(findings.map((one) => [one.kind, one.seq])).toEqual([['moved', a], ['moved', b]]);
+  });
+  it('names what was edited among what was swapped', async () => {
+    const findings = await tamper((db) => {
+      swap(db, 10, 300);
+      swap(db, 40, 41);
+      for (const seq of [9, 10, 11, 40, 301]) rewrite(db, (rows) => rows.map((row) => (row.seq === seq ? { ...row, body: row.body.replace('Encrypt', 'Decrypt') } : row)), seq === 10 ? 300 : seq);
+      rewrite(db, (rows) => rows.filter((row) => row.seq !== 100), 100);
+    });
+    expect(findings.map((one) => [one.kind, one.seq])).toEqual([
+      ['edited', 9], ['moved', 10], ['edited', 10], ['edited', 11], ['moved', 40], ['moved', 41], ['edited', 40], ['removed', 100], ['moved', 300], ['edited', 301],
+    ].sort((x, y) => (x[1] as number) - (y[1] as number)));
+  });
+  it('names an event that was moved, wherever to', async () => {
+    const findings = await tamper((db) => {
+      rewrite(db, (rows) => [rows[1]!, rows[0]!, rows[50]!, ...rows.slice(2, 50), ...rows.slice(51)], 10);
+      rewrite(db, (rows) => [...rows.slice(1, 40), rows[0]!, ...rows.slice(40)], 257);
+    });
+    expect(findings.map((one) => [one.kind, one.seq, one.sentence])).toEqual([
+      ['moved', 1, 'event 1 lies where event 2 belongs: they were swapped'], ['moved', 2, 'event 2 lies where event 1 belongs: they were swapped'],
+      ['moved', 51, 'event 51 lies behind event 1: it was moved'], ['moved', 257, 'event 257 lies behind event 296: it was moved'],
+    ]);
+  });
+  it('names commits that changed places', async () => {
+    const findings = await tamper((db) => {
+      const [a, b] = segments(db);
+      db.prepare('UPDATE audit_segment SET links = ? WHERE first_seq = ?').run(b!.links, a!.first_seq);
+      db.prepare('UPDATE audit_segment SET links = ? WHERE first_seq = ?').run(a!.links, b!.first_seq);
+    });
+    expect(findings.map((one) => [one.kind, one.seq])).toEqual(Array.from({ length: 256 }, (_, i) => ['moved', i + 1]));
+  });
+  it('names an event that was given another number', async () => {
+    const findings = await tamper((db) => { rewrite(db, (rows) => rows.map((row) => (row.seq === 42 ? { ...row, seq: 99 } : row)), 42); });
+    expect(findings.map((one) => [one.kind, one.seq])).toEqual([['edited', 42]]);
+  });
+  it('names an event that is there twice', async () => {
+    const findings = await tamper((db) => { rewrite(db, (rows) => [...rows.slice(0, 60), rows[20]!, ...rows.slice(60)], 42); });
+    expect(findings.map((one) => [one.kind, one.seq])).toEqual([['repeated', 21]]);
   });
   it('names contents that changed places', async () => {
     const findings = await tamper((db) => {
