@@ -9,10 +9,11 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { AuditRow, Row, Store, Tx } from '../store/store.ts';
-import { bucket, digestObject, digestOf, logObject, signedText, timeText } from './logfile.ts';
+import { bucket, digestObject, digestOf, logObject, signedText, sumsObject, timeText } from './logfile.ts';
 import type { Delivered, LoggedFile, Place } from './logfile.ts';
 import { pemOf } from './signer.ts';
 import type { AuditSigner } from './signer.ts';
+import { sumsOf } from './sums.ts';
 
 const compress = promisify(gzip);
 
@@ -173,9 +174,13 @@ export class Delivery {
     const text = `{"Records":[${rows.map((row) => row.body).join(',')}]}`;
     const times = rows.map((row) => row.timeMs);
     const object = logObject(place, atMs, tokenOf(rows[0]));
+    const { signer } = this.#options;
+    const sums = sumsOf(rows.map(({ body }) => body), (body) => signer.hash(body));
+    const sumsName = sumsObject(object);
+    await this.#put(sumsName, await compress(sums));
     await this.#put(object, await compress(text));
     return {
-      s3Bucket: bucket, s3Object: object, hashValue: hashOf(text), hashAlgorithm: 'SHA-256',
+      s3Bucket: bucket, s3Object: object, hashValue: signer.hash(text), hashAlgorithm: 'SHA-256', eventHashes: { s3Object: sumsName, hashValue: signer.hash(sums) },
       newestEventTime: timeText(times.reduce((a, b) => Math.max(a, b))), oldestEventTime: timeText(times.reduce((a, b) => Math.min(a, b))),
     };
   }
@@ -196,7 +201,7 @@ export class Delivery {
     const { account, region, startMs, pending: files, previous, endMs = startMs } = body;
     const digest = digestOf({ account, region }, { startMs, endMs, files, previous, fingerprint: signer.fingerprint });
     const text = JSON.stringify(digest);
-    const hash = hashOf(text);
+    const hash = signer.hash(text);
     const signature = (await signer.sign(signedText(digest, hash))).toString('hex');
     const object = digest.digestS3Object;
     await this.#put(object.replace(/\.gz$/, '.sig'), Buffer.from(`${signature}\n`, 'latin1'));
@@ -271,8 +276,4 @@ function placeOf(body: string): Place | undefined {
 /** The same for the same events, whenever a round is done again. */
 function tokenOf(first: AuditRow | undefined): string {
   return Buffer.from(sha256(Buffer.from(`${first?.shard ?? ''}/${first?.seq ?? 0}`, 'utf8'))).toString('hex').slice(0, 16).toUpperCase();
-}
-
-export function hashOf(content: string | Uint8Array): string {
-  return Buffer.from(sha256(typeof content === 'string' ? Buffer.from(content, 'utf8') : content)).toString('hex');
 }

@@ -8,19 +8,22 @@ import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Store } from '../store/store.ts';
-import { digestRows, hashOf } from './delivery.ts';
+import { digestRows } from './delivery.ts';
 import type { DigestRecord } from './delivery.ts';
-import { digestObject, signedText } from './logfile.ts';
+import { digestObject, signedText, sumsObject } from './logfile.ts';
 import type { Delivered, Digest, LoggedFile } from './logfile.ts';
 import type { AuditSigner } from './signer.ts';
+import { differences } from './sums.ts';
 
 const decompress = promisify(gunzip);
 /** No file of ours unpacks to more. */
 const mostBytes = 1024 * 1024 * 1024;
 
 export interface FileFinding {
-  readonly kind: 'edited' | 'removed' | 'unsigned' | 'added' | 'unreadable';
+  readonly kind: 'edited' | 'removed' | 'moved' | 'unsigned' | 'added' | 'unreadable';
   readonly object: string;
+  /** Of a log file: the event. */
+  readonly eventId?: string;
   readonly sentence: string;
 }
 
@@ -68,15 +71,24 @@ class FileWalk {
   }
 
   end(): FileVerdict {
+    // Sums come and go with their log file.
+    for (const object of this.#unnamed) this.#unnamed.delete(sumsObject(object));
     for (const object of [...this.#unnamed].sort()) this.#find('added', object, 'no digest names it: it was added, or the digest that named it is gone');
     return { logs: this.#logs, digests: this.#digests, findings: this.#findings };
   }
 
-  async #log({ s3Object, hashValue }: LoggedFile): Promise<void> {
+  async #log({ s3Object, hashValue, eventHashes }: LoggedFile): Promise<void> {
     this.#named(s3Object);
+    this.#named(eventHashes.s3Object);
     this.#logs += 1;
-    const content = await this.#read(s3Object);
-    if (content !== undefined && hashOf(content) !== hashValue) this.#find('edited', s3Object, 'the log file was edited');
+    const log = await this.#read(s3Object);
+    const sums = await this.#read(eventHashes.s3Object);
+    const known = sums !== undefined && this.#signer.hash(sums) === eventHashes.hashValue;
+    if (sums !== undefined && !known) this.#find('edited', eventHashes.s3Object, 'the sums of its log file were edited');
+    if (log === undefined || this.#signer.hash(log) === hashValue) return;
+    const events = known ? differences(log.toString('utf8'), sums.toString('utf8'), (text) => this.#signer.hash(text)) : [];
+    for (const { kind, eventId } of events) this.#find(kind, s3Object, `event ${eventId} was ${kind}`, eventId);
+    if (events.length === 0) this.#find('edited', s3Object, 'the log file was edited');
   }
 
   /** The digest, if it is the one that the next one, or the store, says. */
@@ -85,7 +97,7 @@ class FileWalk {
     this.#digests += 1;
     const content = await this.#read(object);
     if (content === undefined) return undefined;
-    if (hashOf(content) !== hash) {
+    if (this.#signer.hash(content) !== hash) {
       this.#find('edited', object, 'the digest was edited or replaced: it is not the one that the digest behind it names');
       return undefined;
     }
@@ -104,7 +116,7 @@ class FileWalk {
       const signature = await this.#signature(name);
       if (content === undefined || signature === undefined) continue;
       const digest = parsed(content);
-      const hash = hashOf(content);
+      const hash = this.#signer.hash(content);
       if (digest?.digestS3Object === name && this.#signer.verify(signedText(digest, hash), Buffer.from(signature, 'hex'))) return { object: name, hash, signature };
       this.#named(name);
       this.#find('unsigned', name, 'the digest\'s signature does not hold: it was edited or replaced');
@@ -141,8 +153,8 @@ class FileWalk {
     this.#unnamed.delete(sigOf(object));
   }
 
-  #find(kind: FileFinding['kind'], object: string, what: string): void {
-    this.#findings.push({ kind, object, sentence: `${object}: ${what}` });
+  #find(kind: FileFinding['kind'], object: string, what: string, eventId?: string): void {
+    this.#findings.push({ kind, object, sentence: `${object}: ${what}`, ...(eventId === undefined ? {} : { eventId }) });
   }
 }
 

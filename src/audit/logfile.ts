@@ -18,6 +18,8 @@ export interface LoggedFile {
   readonly hashAlgorithm: 'SHA-256';
   readonly newestEventTime: string;
   readonly oldestEventTime: string;
+  /** Not CloudTrail's: where the file's sums lie (sums.ts), and the SHA-256 of their content. */
+  readonly eventHashes: { readonly s3Object: string; readonly hashValue: string };
 }
 
 /** A digest that was delivered. */
@@ -53,6 +55,9 @@ export function logObject({ account, region }: Place, atMs: number, token: strin
   const time = timeText(atMs);
   return `AWSLogs/${account}/CloudTrail/${region}/${dayPath(time)}/${account}_CloudTrail_${region}_${time.slice(0, 16).replaceAll(/[-:]/g, '')}Z_${token}.json.gz`;
 }
+
+/** A folder of its own: who takes in everything below CloudTrail/ is to find log files only. */
+export const sumsObject = (log: string): string => log.replace('/CloudTrail/', '/CloudTrail-Events/').replace(/\.json\.gz$/, '.sums.gz');
 
 export function digestObject({ account, region }: Place, endMs: number): string {
   const time = timeText(endMs);

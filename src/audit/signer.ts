@@ -17,6 +17,8 @@ export interface AuditSigner {
   /** RSASSA-PKCS1-v1_5 with SHA-256. */
   sign(text: string): Promise<Buffer>;
   verify(text: string, signature: Uint8Array): boolean;
+  /** SHA-256 in hex: of whole log files, which takes the core a tenth of the time. */
+  hash(content: string | Uint8Array): string;
 }
 
 interface Kept {
@@ -65,6 +67,10 @@ export class CoreSigner implements AuditSigner {
       if (error instanceof HsmError && error.code.startsWith('HSM_E_SIGNATURE')) return false;
       throw error;
     }
+  }
+
+  hash(content: string | Uint8Array): string {
+    return this.#core.sha256(typeof content === 'string' ? Buffer.from(content, 'utf8') : content).toString('hex');
   }
 
   close(): void {

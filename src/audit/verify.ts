@@ -11,6 +11,7 @@ import { headHolds } from '../store/chain.ts';
 import { coveredBytes } from '../store/segment.ts';
 import type { RecordMac } from '../store/sqlite.ts';
 import type { AuditHead, AuditRow, Store } from '../store/store.ts';
+import { eventIdOf } from './sums.ts';
 
 export interface Finding {
   readonly shard: string;
@@ -253,8 +254,4 @@ class Walk {
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
-}
-
-function eventIdOf(body: string): string | undefined {
-  return /"eventID":"([0-9a-f-]{36})"/.exec(body)?.[1];
 }

@@ -33,7 +33,7 @@ async function check({ store, signer, delivery }: TrailContext, { body }: AdminC
   const by = await signer();
   const work = () => verifyFiles(store, by, directory);
   const { logs, digests, findings } = await (delivery === undefined ? work() : delivery.between(work));
-  return { body: { logs, digests, faults: findings.map(({ kind, object, sentence }) => ({ kind, object, what: sentence })) } };
+  return { body: { logs, digests, faults: findings.map(({ kind, object, sentence, eventId }) => ({ kind, object, what: sentence, ...(eventId === undefined ? {} : { eventId }) })) } };
 }
 
 async function publicKey({ signer }: TrailContext): Promise<AdminAnswer> {

@@ -8,6 +8,7 @@ import { Delivery, publicKeyFile } from '../../src/audit/delivery.ts';
 import type { DeliveryOptions } from '../../src/audit/delivery.ts';
 import type { CloudTrailEvent } from '../../src/audit/event.ts';
 import { verifyFiles } from '../../src/audit/files.ts';
+import { sumsObject } from '../../src/audit/logfile.ts';
 import type { Digest } from '../../src/audit/logfile.ts';
 import { ChainRecorder } from '../../src/audit/recorder.ts';
 import { CoreSigner } from '../../src/audit/signer.ts';
@@ -188,9 +189,39 @@ describe('files that were tampered with are named, by the server and by the prog
 
   it('an edited log file', async () => {
     const [, name = ''] = logs();
+    const [{ eventID } = { eventID: '' }] = (JSON.parse(content(name)) as { Records: CloudTrailEvent[] }).Records;
     edit(name, (text) => text.replace('Encrypt', 'Decrypt'));
-    expect(await found()).toEqual([`edited ${name}`]);
-    expect(independent()).toEqual({ status: 1, said: `${name}: edited\n` });
+    expect((await verifyFiles(store, signer, directory)).findings).toEqual([{ kind: 'edited', object: name, eventId: eventID, sentence: `${name}: event ${eventID} was edited` }]);
+    expect(independent()).toEqual({ status: 1, said: `${name}: event ${eventID} was edited\n` });
+  });
+  it('events that were removed, swapped and added in a log file', async () => {
+    await write(6);
+    await delivery.run(true);
+    const name = logs().at(-1) ?? '';
+    const { Records } = JSON.parse(content(name)) as { Records: CloudTrailEvent[] };
+    const [a, b, c, d, e, f] = Records as [CloudTrailEvent, CloudTrailEvent, CloudTrailEvent, CloudTrailEvent, CloudTrailEvent, CloudTrailEvent];
+    const strange = { ...a, eventID: a.eventID.replace(/.$/, (last) => (last === '0' ? '1' : '0')) };
+    edit(name, () => JSON.stringify({ Records: [a, e, c, b, f, strange] }));
+    const said = [`event ${d.eventID} was removed`, `event ${strange.eventID} was added`, `event ${b.eventID} was moved`, `event ${e.eventID} was moved`].map((what) => `${name}: ${what}`);
+    expect((await verifyFiles(store, signer, directory)).findings.map(({ sentence }) => sentence)).toEqual(said);
+    expect(independent()).toEqual({ status: 1, said: `${said.join('\n')}\n` });
+  });
+  it('a log file whose events are all there, and one that is no list of events any more', async () => {
+    const [name = '', other = ''] = logs();
+    edit(name, (text) => text.replace('[', '[ '));
+    edit(other, (text) => text.slice(0, -40));
+    expect(await found()).toEqual(expect.arrayContaining([`edited ${name}`, `removed ${other}`]));
+    expect(independent()).toMatchObject({ status: 1, said: expect.stringMatching(new RegExp(`${name}: edited[^]*${other}: edited, not JSON`)) as string });
+  });
+  it('the sums of a log file, edited and removed', async () => {
+    const [first = '', second = ''] = logs().map(sumsObject);
+    edit(first, (text) => text.replace(/[0-9a-f]\n/, 'x\n'));
+    rmSync(join(directory, second));
+    expect((await found()).sort()).toEqual([`edited ${first}`, `removed ${second}`]);
+    const { status, said } = independent();
+    expect(status).toBe(1);
+    expect(said).toContain(`${first}: edited`);
+    expect(said).toContain(`${second}: removed`);
   });
   it('a removed log file', async () => {
     const [name = ''] = logs();
