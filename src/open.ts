@@ -204,8 +204,7 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
       adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...usageRoutes(store, usage), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account, reset })],
       home: config.home, host: config.host, port: config.port,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
-      regions: config.regions,
-      account: config.account,
+      regions: config.regions, log,
       report: (error) => { log(error instanceof Error ? `${error.name}: ${error.message}` : 'something failed'); },
     });
     undo.push(() => server.close());

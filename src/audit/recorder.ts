@@ -33,8 +33,8 @@ export interface Entry {
   readonly requestId: string;
   readonly sourceIp: string;
   readonly userAgent: string;
-  /** undefined: the service itself (its own events). A stranger: {@link Stranger}. */
-  readonly actor: Actor | Stranger | undefined;
+  /** undefined: the service itself (its own events). */
+  readonly actor: Actor | undefined;
   /** Accounts in whose trail the event belongs; the first is the caller's. */
   readonly recipients: readonly string[];
   /** Made safe by the operation's own rules: no plaintext, ciphertext, message or key material. */
@@ -43,12 +43,6 @@ export interface Entry {
   readonly extra?: Readonly<Record<string, unknown>>;
   readonly resources?: readonly Resource[];
   readonly error?: { readonly code: string; readonly message: string | undefined };
-}
-
-/** Somebody whose signature did not hold: what they claim is all there is. */
-export interface Stranger {
-  readonly claimedAccessKeyId: string | undefined;
-  readonly account: string | undefined;
 }
 
 export interface Recorded {
@@ -118,8 +112,7 @@ export class ChainRecorder implements Recorder {
   #identity(entry: Entry): string {
     const { actor } = entry;
     if (actor === undefined) return `{"accountId":"${entry.recipients[0] ?? ''}","invokedBy":"AWS Internal"}`;
-    const key = 'arn' in actor ? `${actor.arn} ${actor.accessKeyId} ${actor.viaService ?? ''}` : `? ${actor.account ?? ''} ${actor.claimedAccessKeyId ?? ''}`;
-    return recall(this.#actors, key, () => JSON.stringify('arn' in actor ? identityOf(actor) : strangerOf(actor)));
+    return recall(this.#actors, `${actor.arn} ${actor.accessKeyId} ${actor.viaService ?? ''}`, () => JSON.stringify(identityOf(actor)));
   }
 
   #resources(resources: readonly Resource[] | undefined): string {
@@ -162,12 +155,4 @@ export function identityOf(actor: Actor): UserIdentity {
   if (actor.arn.includes(':assumed-role/')) return { type: 'AssumedRole', ...common, ...via };
   if (!actor.arn.startsWith('arn:')) return { type: 'AWSService', invokedBy: actor.arn };
   return actor.userName === undefined ? { type: 'IAMUser', ...common, ...via } : { type: 'IAMUser', ...common, userName: actor.userName, ...via };
-}
-
-function strangerOf(actor: Stranger): UserIdentity {
-  return {
-    type: 'Unknown',
-    ...(actor.account === undefined ? {} : { accountId: actor.account }),
-    ...(actor.claimedAccessKeyId === undefined ? {} : { accessKeyId: actor.claimedAccessKeyId }),
-  };
 }

@@ -79,12 +79,6 @@ export class Credentials {
     return caller;
   }
 
-  /** Whose trail a request belongs in whose signature did not hold. */
-  async accountOf(accessKeyId: string): Promise<string | undefined> {
-    if (!isKeyId(accessKeyId)) return undefined;
-    return (this.#store.peek('credential', accessKeyId) ?? (await this.#store.get('credential', accessKeyId)))?.account;
-  }
-
   async #serves(account: string): Promise<boolean> {
     return (await this.#store.get<AccountRecord>('account', account))?.body.status === 'Active';
   }

@@ -21,6 +21,7 @@ import { Refusal, refusals } from './refusals.ts';
 import type { Protocol } from './refusals.ts';
 import { checkScope, readClaim } from './sigv4.ts';
 import type { Claim, Place, WireRequest } from './sigv4.ts';
+import { Strangers } from './strangers.ts';
 
 /** A service that speaks AWS JSON 1.1. It writes the trail of the requests it is given. */
 export interface JsonService {
@@ -45,14 +46,14 @@ export interface EndpointOptions {
   readonly queryServices: readonly QueryService[];
   /** Served Regions; the first is the default. */
   readonly regions: readonly string[];
-  /** In whose trail requests go that name nobody. */
-  readonly account: string;
   /** How far a signature's time may be off, by service; default five minutes. */
   readonly skewMs?: Readonly<Record<string, number>>;
   /** The time that signatures are measured by: the world's, whatever the service's own clock says. */
   readonly wallClock?: () => number;
   /** Told of what should not happen. */
   readonly report?: (error: unknown) => void;
+  /** A line for the operator now and then; never data. */
+  readonly log?: (line: string) => void;
 }
 
 /** A whole request. */
@@ -94,9 +95,11 @@ export class Endpoint {
   readonly #regions: ReadonlySet<string>;
   readonly #wallClock: () => number;
   readonly #places = new Map<string, Place>();
+  readonly #strangers: Strangers;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
+    this.#strangers = new Strangers(options.log ?? (() => undefined));
     this.#regions = new Set(options.regions);
     this.#wallClock = options.wallClock ?? Date.now;
     for (const service of options.services) for (const target of service.targets) this.#byTarget.set(target, service);
@@ -194,7 +197,7 @@ export class Endpoint {
     });
     const body = query.renderResult(this.#options.core, service, action, did.result, exchange.requestId);
     try {
-      await this.#record(exchange, known, did, undefined);
+      await this.#record(exchange, known, caller, did, undefined);
     } catch (error) {
       if (typeof body !== 'string') body.release();
       throw error;
@@ -243,11 +246,20 @@ export class Endpoint {
     return place;
   }
 
-  /** Turns a failure into the error that leaves, and writes it down. */
+  /** No more requests come. */
+  close(): void {
+    this.#strangers.flush();
+  }
+
+  /** Turns a failure into the error that leaves, and writes it down, where somebody is known to have asked. */
   async #refused(exchange: Exchange, known: Known, thrown: unknown): Promise<AwsError> {
     const error = this.#errorOf(known, thrown);
+    if (known.caller === undefined) {
+      this.#strangers.note(error.code, exchange.sourceIp);
+      return error;
+    }
     try {
-      await this.#record(exchange, known, {}, error);
+      await this.#record(exchange, known, known.caller, {}, error);
       return error;
     } catch (failure) {
       this.#options.report?.(failure);
@@ -264,17 +276,14 @@ export class Endpoint {
     return refusals.internal().in(known.protocol);
   }
 
-  async #record(exchange: Exchange, known: Known, did: ActionAnswer, error: AwsError | undefined): Promise<void> {
-    const { recorder, credentials, regions } = this.#options;
-    const { caller, claim } = known;
-    const claimed = claim?.accessKeyId.slice(0, 128);
-    const account = caller?.account ?? (claimed === undefined ? undefined : await credentials.accountOf(claimed));
+  async #record(exchange: Exchange, known: Known, caller: Caller, did: ActionAnswer, error: AwsError | undefined): Promise<void> {
+    const { recorder, regions } = this.#options;
+    const { claim } = known;
     await recorder.record({
       source: known.source, name: known.operation === '' ? 'UnknownOperation' : known.operation, readOnly: known.readOnly,
       region: claim !== undefined && this.#regions.has(claim.region) ? claim.region : (regions[0] ?? ''),
       requestId: exchange.requestId, sourceIp: exchange.sourceIp, userAgent: userAgentOf(exchange),
-      actor: caller ?? { claimedAccessKeyId: claimed, account },
-      recipients: did.recipients ?? [account ?? this.#options.account],
+      actor: caller, recipients: did.recipients ?? [caller.account],
       ...(did.resources === undefined ? {} : { resources: did.resources }),
       request: known.request, response: did.response,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.sentence?.slice(0, 512) } }),

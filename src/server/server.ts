@@ -49,8 +49,6 @@ export interface ServerOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Served Regions; the first is the default. */
   readonly regions: readonly string[];
-  /** The first account: in whose trail requests go that name nobody. */
-  readonly account: string;
   readonly adminRoutes?: readonly AdminRoute[];
   readonly mounts?: readonly Mount[];
   readonly skewMs?: Readonly<Record<string, number>>;
@@ -58,6 +56,8 @@ export interface ServerOptions {
   /** The time that signatures are measured by. */
   readonly wallClock?: () => number;
   readonly report?: (error: unknown) => void;
+  /** A line for the operator now and then; never data. */
+  readonly log?: (line: string) => void;
 }
 
 export interface RunningServer {
@@ -86,10 +86,10 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     services: [...options.services, new CloudTrail(store, recorder, options.authorise ?? byPolicy(gate))],
     queryServices: [stsService({ store, gate, tokens }), iam, ...(options.queryServices ?? [])],
     regions: options.regions,
-    account: options.account,
     ...(options.skewMs === undefined ? {} : { skewMs: options.skewMs }),
     ...(options.wallClock === undefined ? {} : { wallClock: options.wallClock }),
     ...(report === undefined ? {} : { report }),
+    ...(options.log === undefined ? {} : { log: options.log }),
   });
   const http: HttpDoor = new HttpDoor({
     endpoint, metrics, health,
@@ -111,6 +111,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     metrics,
     close: async () => {
       await Promise.all([http.close(), admin.close()]);
+      endpoint.close();
     },
   };
 }

@@ -46,11 +46,24 @@ const scopesKept = 2048;
 
 /** Reads the signature of a request; throws {@link Refusal}. */
 export function readClaim(request: WireRequest): Claim {
+  const claim = claimOf(request);
+  checkSigned(request, claim);
+  return claim;
+}
+
+function claimOf(request: WireRequest): Claim {
   const header = textOf(request.headers['authorization']);
   if (header !== undefined) return headerClaim(request, header);
   const query = queryOf(request.url);
   if (query.includes('X-Amz-Algorithm=')) return queryClaim(query);
   throw refusals.missing();
+}
+
+/** What steers the service has to be signed: a header that came later, from whoever could add it, is refused. */
+function checkSigned(request: WireRequest, { signedHeaders }: Claim): void {
+  for (const name in request.headers) {
+    if (name.startsWith('x-amz-') && !signedHeaders.includes(name)) throw new Refusal('signature', `'${shown(name)}' must be a 'SignedHeader' in the AWS Authorization.`);
+  }
 }
 
 function headerClaim(request: WireRequest, header: string): Claim {

@@ -67,7 +67,7 @@ export async function openRoom(home: string, more: Partial<ServerOptions> = {}):
     log: (line) => { reports.push(line); },
   });
   const server = await createServer({
-    core, store, recorder, session, accounts, services: [kms], home, host: '127.0.0.1', port: 0, regions: [region], account,
+    core, store, recorder, session, accounts, services: [kms], home, host: '127.0.0.1', port: 0, regions: [region],
     report: (error) => { reports.push(error); }, ...more,
   });
   return {

@@ -173,15 +173,15 @@ describe('the socket', () => {
 });
 
 describe('the trail', () => {
-  it('has every request, allowed, denied or failed; no plaintext; and holds', async () => {
+  it('has every request that somebody made, allowed, denied or failed; no plaintext; and holds', async () => {
     await call(room, 'Encrypt', { KeyId: keyId, Plaintext: Buffer.from('in the clear').toString('base64') });
     await call(room, 'Encrypt', { KeyId: 'alias/none', Plaintext: 'YQ==' });
     await call(room, 'Encrypt', '{');
     await call(room, 'ListKeys', {}, { secret: 'no' });
     const { Events } = await lookupEvents(room.store, account, region, {});
-    const events = Events.slice(0, 4).map((event) => JSON.parse(event.CloudTrailEvent) as { eventName: string; errorCode?: string; userIdentity: { type: string } });
+    const events = Events.slice(0, 3).map((event) => JSON.parse(event.CloudTrailEvent) as { eventName: string; errorCode?: string; userIdentity: { type: string } });
     expect(new Set(events.map((event) => `${event.eventName} ${event.errorCode ?? 'ok'} ${event.userIdentity.type}`))).toEqual(new Set([
-      'ListKeys InvalidSignatureException Unknown', 'Encrypt SerializationException Root', 'Encrypt NotFoundException Root', 'Encrypt ok Root',
+      'Encrypt SerializationException Root', 'Encrypt NotFoundException Root', 'Encrypt ok Root',
     ]));
     expect(Events.map((event) => event.CloudTrailEvent).join()).not.toMatch(new RegExp(`in the clear|${Buffer.from('in the clear').toString('base64')}`));
     expect((await verifyTrail(room.store, room.core)).findings).toEqual([]);
