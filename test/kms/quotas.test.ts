@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AwsQuotas } from '../../src/kms/quotas.ts';
-import { away, makeWorld, type World } from './world.ts';
+import { away, makeWorld, otherRegion, type World } from './world.ts';
 
 let w: World;
 beforeAll(async () => { w = await makeWorld({ quotas: new AwsQuotas() }); });
@@ -15,7 +15,26 @@ test('what comes too fast is refused, account by account, and forgiven with time
   expect((await w.ask('CreateKey', {}, { account: away })).ok).toBe(true);
   w.pass(1000);
   const { KeyId } = (await w.call('CreateKey')).KeyMetadata;
-  await w.call('GenerateDataKeyPair', { KeyId, KeyPairSpec: 'RSA_2048' });
-  expect(await w.refusal('GenerateDataKeyPair', { KeyId, KeyPairSpec: 'RSA_2048' })).toEqual(too);
   for (let i = 0; i < 150; i++) await w.call('Encrypt', { KeyId, Plaintext: Buffer.from('x') });
+});
+
+test('each operation has a bucket of its own, cryptography one a kind of key', async () => {
+  w.pass(10_000);
+  const { KeyId } = (await w.call('CreateKey', { Origin: 'EXTERNAL' })).KeyMetadata;
+  // One a second.
+  await w.call('GetParametersForImport', { KeyId, WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' });
+  expect(await w.refusal('GetParametersForImport', { KeyId, WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' })).toEqual(too);
+  for (let i = 0; i < 5; i++) await w.call('UpdateKeyDescription', { KeyId, Description: String(i) });
+  expect(await w.refusal('UpdateKeyDescription', { KeyId, Description: '' })).toEqual(too);
+  expect((await w.ask('UntagResource', { KeyId, TagKeys: ['a'] })).ok).toBe(true);
+});
+
+test('a replica is charged in both Regions: two keys over there', async () => {
+  w.pass(10_000);
+  const keys = [];
+  for (let i = 0; i < 3; i++) keys.push((await w.call('CreateKey', { MultiRegion: true })).KeyMetadata.KeyId);
+  for (const KeyId of keys.slice(0, 2)) await w.call('ReplicateKey', { KeyId, ReplicaRegion: otherRegion });
+  expect(await w.refusal('ReplicateKey', { KeyId: keys[2], ReplicaRegion: otherRegion })).toEqual(too);
+  expect((await w.ask('CreateKey', {}, { region: otherRegion })).ok).toBe(true);
+  expect((await w.ask('CreateKey', {}, { region: otherRegion })).ok).toBe(false);
 });
