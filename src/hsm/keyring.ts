@@ -1,5 +1,10 @@
 import type { Binding, KeyHandle, PartitionHandle, SessionHandle } from './core.ts';
 
+/** Which handle is meant: of one object that is sealed differently in several places, each has its own. */
+export interface Kept extends Binding {
+  readonly place?: string;
+}
+
 /** What a keyring asks of the core. */
 export interface KeyringCore {
   open(session: SessionHandle, partition: PartitionHandle, binding: Binding, sealed: Buffer): KeyHandle;
@@ -58,12 +63,12 @@ export class Keyring {
    * The handle of a key that is open; undefined says "use `use`". Good until the next turn of the
    * event loop: whoever awaits takes a loan with {@link use} instead.
    */
-  peek(partition: PartitionHandle, binding: Binding): KeyHandle | undefined {
+  peek(partition: PartitionHandle, binding: Kept): KeyHandle | undefined {
     return this.#touch(nameOf(partition, binding))?.handle;
   }
 
   /** As {@link peek}, opening it from `sealed` where it is not. Throws what the core says. */
-  open(partition: PartitionHandle, binding: Binding, sealed: Buffer): KeyHandle {
+  open(partition: PartitionHandle, binding: Kept, sealed: Buffer): KeyHandle {
     const name = nameOf(partition, binding);
     return (this.#touch(name) ?? this.#admit(name, partition, binding, sealed)).handle;
   }
@@ -72,7 +77,7 @@ export class Keyring {
    * Runs `work` with the key's handle, which stays open until it is done. `load` brings the sealed
    * bytes where the key is not open; it is asked once, however many wait for it.
    */
-  async use<R>(partition: PartitionHandle, binding: Binding, load: () => Promise<Buffer> | Buffer, work: (key: KeyHandle) => R | Promise<R>): Promise<R> {
+  async use<R>(partition: PartitionHandle, binding: Kept, load: () => Promise<Buffer> | Buffer, work: (key: KeyHandle) => R | Promise<R>): Promise<R> {
     const entry = await this.#borrow(nameOf(partition, binding), partition, binding, load);
     try {
       return await work(entry.handle);
@@ -82,7 +87,7 @@ export class Keyring {
   }
 
   /** The key was destroyed, or its sealed form replaced. Uses under way finish. */
-  forget(partition: PartitionHandle, binding: Binding): void {
+  forget(partition: PartitionHandle, binding: Kept): void {
     const name = nameOf(partition, binding);
     const opening = this.#openings.get(name);
     if (opening !== undefined) this.#disown(name, opening);
@@ -175,4 +180,4 @@ export class Keyring {
   }
 }
 
-const nameOf = (partition: PartitionHandle, binding: Binding): string => `${partition}\0${binding.objectId}\0${binding.materialId}`;
+const nameOf = (partition: PartitionHandle, { place = '', objectId, materialId }: Kept): string => `${partition}\0${place}\0${objectId}\0${materialId}`;

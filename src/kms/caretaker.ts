@@ -6,9 +6,9 @@
 import type { Resource } from '../audit/recorder.ts';
 import type { Row, Table } from '../store/store.ts';
 import { keyEvent, type EventName } from './events.ts';
+import { removeMaterials, settlePending } from './imported.ts';
 import { Key } from './key.ts';
-import { materialMissing } from './operations/keys.ts';
-import { changed, materialRowId, type GrantRecord, type KeyRecord, type Material, type MaterialRecord } from './records.ts';
+import { keptOf, materialRowId, type GrantRecord, type KeyRecord, type Material, type MaterialRecord } from './records.ts';
 import { changeAll, relatedKeys } from './related.ts';
 import { prepareMaterial, rotateIn } from './rotate.ts';
 import type { Services } from './run.ts';
@@ -116,7 +116,7 @@ export class Caretaker {
     usage.forget(key.id);
     keyTally.add(`${key.account}/${key.region}`, -1);
     const partition = await partitions.of(key.account);
-    for (const { id } of gone.record.materials) keyring.forget(partition, { objectId: key.record.keyId, materialId: id });
+    for (const { id } of gone.record.materials) keyring.forget(partition, keptOf(key.region, key.record.keyId, id));
     await this.#event('DeleteKey', key, { keyId: key.record.keyId });
     this.#tell('KMS CMK Deletion', key);
   }
@@ -156,19 +156,15 @@ export class Caretaker {
 
   async #expire(key: Key, nowMs: number): Promise<void> {
     const { store, keyring, partitions } = this.#services;
-    const expired = await store.tx(async (tx) => {
+    const { over, gone } = await store.tx(async (tx) => {
       const row = await tx.get<KeyRecord>('key', key.id);
-      if (row === undefined) return [];
-      const over = row.body.materials.filter((material) => hasExpired(material, nowMs));
-      if (over.length === 0) return [];
-      for (const { id } of over) await remove(tx, 'material', materialRowId(key.region, id));
-      tx.update(row, { body: withoutMaterials(row.body, over) });
-      return over;
+      const expired = row?.body.materials.filter((material) => hasExpired(material, nowMs)) ?? [];
+      return { over: expired, gone: row === undefined || expired.length === 0 ? [] : await removeMaterials(tx, new Key(row), expired) };
     });
-    if (expired.length === 0) return;
+    if (over.length === 0) return;
     const partition = await partitions.of(key.account);
-    for (const { id } of expired) {
-      keyring.forget(partition, { objectId: key.record.keyId, materialId: id });
+    for (const { region, id } of gone) keyring.forget(partition, keptOf(region, key.record.keyId, id));
+    for (const { id } of over) {
       await this.#event('DeleteExpiredKeyMaterial', key, { keyId: key.record.keyId, keyMaterialId: id });
       this.#tell('KMS Imported Key Material Expiration', key);
     }
@@ -195,20 +191,6 @@ const isDue = ({ deletion }: KeyRecord, nowMs: number): boolean => deletion?.due
 
 const hasExpired = ({ imported }: Material, nowMs: number): boolean => imported?.state === 'IMPORTED' && imported.validToMs !== undefined && imported.validToMs <= nowMs;
 
-/** The key as it is when these imported materials are gone. */
-export function withoutMaterials(record: KeyRecord, gone: readonly Material[]): KeyRecord {
-  const names = new Set(gone.map(({ id }) => id));
-  const materials = record.materials.flatMap((material): readonly Material[] => {
-    if (!names.has(material.id) || material.imported === undefined) return [material];
-    // What was never current is forgotten; what once was must come back, the same.
-    if (material.state === 'PENDING_ROTATION' || material.state === 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION') return [];
-    const { validToMs: _, ...imported } = material.imported;
-    return [{ ...material, imported: { ...imported, state: 'PENDING_IMPORT' } }];
-  });
-  const missing = materialMissing({ ...record, materials });
-  return changed(record, { materials, ...(missing && record.deletion === undefined ? { state: 'PendingImport' } : {}) });
-}
-
 type Deleter = { get<T>(table: Table, id: string): Promise<Row<T> | undefined>; delete(row: Row<unknown>): void };
 
 async function remove(tx: Deleter, table: Table, id: string): Promise<void> {
@@ -225,6 +207,6 @@ async function leaveSet(tx: Parameters<Parameters<Services['store']['tx']>[0]>[0
   changeAll(tx, others, ({ record, region }) => {
     const deletion = record.deletion;
     const begins = region === set.primary && record.state === 'PendingReplicaDeletion' && multiRegion.replicas.length === 0 && deletion !== undefined;
-    return { multiRegion, ...(begins ? { state: 'PendingDeletion' as const, deletion: { ...deletion, dueMs: nowMs + deletion.windowDays * day } } : {}) };
+    return { multiRegion, materials: settlePending(others, record.materials), ...(begins ? { state: 'PendingDeletion' as const, deletion: { ...deletion, dueMs: nowMs + deletion.windowDays * day } } : {}) };
   });
 }

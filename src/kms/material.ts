@@ -3,7 +3,7 @@ import type { Attribute, Binding, PartitionHandle } from '../hsm/core.ts';
 import { ATTR } from '../hsm/numbers.ts';
 import type { NewRow, Tx } from '../store/store.ts';
 import type { Key } from './key.ts';
-import { materialRowId, type KeyRecord, type MaterialRecord } from './records.ts';
+import { keptOf, materialRowId, type KeyRecord, type MaterialRecord } from './records.ts';
 import type { Services } from './run.ts';
 import type { KeySpecName, KeyUsageName } from './shapes.ts';
 import { attributesOf, specs } from './specs.ts';
@@ -56,7 +56,7 @@ export async function share(services: Services, tx: Tx, key: Key, accounts: read
     if (row?.sealed === undefined) continue;
     const binding = { objectId: key.record.keyId, materialId };
     tx.update(row, { sealed: await resealFor(services, key.account, binding, row.sealed, accounts) });
-    forget.push(() => services.keyring.forget(partition, binding));
+    forget.push(() => services.keyring.forget(partition, keptOf(key.region, binding.objectId, materialId)));
   }
   return () => forget.forEach((one) => one());
 }

@@ -1,4 +1,5 @@
 /** What the KMS keeps: the bodies of its rows. Plain data; the store MACs and versions them. */
+import type { Kept } from '../hsm/keyring.ts';
 import type { Row } from '../store/store.ts';
 import type { GrantOperationName, KeySpecName, KeyUsageName, OriginName } from './shapes.ts';
 
@@ -121,6 +122,8 @@ export const aliasRowId = (account: string, region: string, name: string): strin
 export const grantRowId = (key: string, grantId: string): string => `${key}/${grantId}`;
 /** A row for each Region, so that a replica's sharing and imports are its own. The sealed bytes are the same. */
 export const materialRowId = (region: string, materialId: string): string => `${region}/${materialId}`;
+/** What the keyring calls it: each Region's sealed object admits its own list of accounts. */
+export const keptOf = (region: string, keyId: string, materialId: string): Kept => ({ place: region, objectId: keyId, materialId });
 
 export const currentMaterial = (key: KeyRecord): Material | undefined => key.materials.find((material) => material.state === 'CURRENT');
 

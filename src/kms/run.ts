@@ -1,6 +1,6 @@
 /** One request under way: what an operation's body may ask of the service. */
-import type { Binding, Core, ImportCore, KeyHandle, PartitionHandle, RecipientCore, SessionHandle } from '../hsm/core.ts';
-import type { Keyring } from '../hsm/keyring.ts';
+import type { Core, ImportCore, KeyHandle, PartitionHandle, RecipientCore, SessionHandle } from '../hsm/core.ts';
+import type { Kept, Keyring } from '../hsm/keyring.ts';
 import type { Recorder } from '../audit/recorder.ts';
 import type { Identities } from '../iam/identities.ts';
 import type { Principal } from '../iam/principal.ts';
@@ -19,7 +19,7 @@ import type { Partitions } from './partitions.ts';
 import { managedKey, serviceOf } from './predefined.ts';
 import type { Quotas } from './quotas.ts';
 import { recipientOf, type Attestation, type Recipient, type RecipientInfo } from './recipient.ts';
-import { aliasRowId, keyRowId, materialRowId, type AliasRecord, type KeyRecord, type MaterialRecord } from './records.ts';
+import { aliasRowId, keptOf, keyRowId, materialRowId, type AliasRecord, type KeyRecord, type MaterialRecord } from './records.ts';
 import { parseKeyName, type KeyName } from './resolve.ts';
 import type { KeyUsageName } from './shapes.ts';
 import { stateRefusal, type StateRule } from './states.ts';
@@ -29,7 +29,7 @@ import type { LastUsage } from './usage.ts';
 /** A key's sealed object, found: what opening it takes. */
 export interface Sealed {
   readonly partition: PartitionHandle;
-  readonly binding: Binding;
+  readonly binding: Kept;
   readonly bytes: Buffer;
 }
 
@@ -261,5 +261,5 @@ export class Run {
 
 function sealedFrom(row: Row<MaterialRecord>, partition: PartitionHandle): Sealed {
   if (row.sealed === undefined) throw new Error(`material ${row.id} has no sealed object`);
-  return { partition, binding: { objectId: row.body.keyId, materialId: row.body.materialId }, bytes: row.sealed };
+  return { partition, binding: keptOf(row.region, row.body.keyId, row.body.materialId), bytes: row.sealed };
 }

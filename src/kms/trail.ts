@@ -1,5 +1,6 @@
 /** What CloudTrail says of a request. Never plaintext, message, ciphertext, key material or a grant token. */
 import type { Entry } from '../audit/recorder.ts';
+import type { Key } from './key.ts';
 import type { Answer, ServiceAnswer, ServiceRequest } from './operation.ts';
 import type { Run } from './run.ts';
 
@@ -39,6 +40,17 @@ export function entryOf(request: ServiceRequest, run: Run | undefined, answer: S
     ...(run?.extra === undefined ? {} : { extra: run.extra }),
     ...(run === undefined ? {} : { resources: run.resources }),
     ...(error === undefined ? {} : { error }),
+  };
+}
+
+/** A replica's making belongs in its own Region's trail too, as the CreateKey it is there. */
+export function replicaEntry(run: Run, replica: Key, metadata: Answer): Entry {
+  const { caller, requestId, userAgent } = run.request;
+  return {
+    source: 'kms.amazonaws.com', name: 'CreateKey', readOnly: false, region: replica.region, requestId,
+    sourceIp: caller.viaService ?? run.request.sourceIp, userAgent, actor: caller, recipients: [replica.account],
+    request: said(run.input), response: elements({ KeyMetadata: metadata }),
+    resources: [{ ARN: replica.arn, accountId: replica.account, type: 'AWS::KMS::Key' }],
   };
 }
 

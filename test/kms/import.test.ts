@@ -138,7 +138,7 @@ describe('imported material', () => {
     expect(await w.call('DeleteImportedKeyMaterial', { KeyId })).toEqual({ KeyId: Arn, KeyMaterialId });
     expect(await describeKey(KeyId)).toMatchObject({ KeyState: 'PendingImport', Enabled: false });
     expect(await describeKey(KeyId)).not.toHaveProperty('ExpirationModel');
-    expect(await describeKey(KeyId)).not.toHaveProperty('CurrentKeyMaterialId');
+    expect((await describeKey(KeyId)).CurrentKeyMaterialId).toBe(KeyMaterialId);
     expect((await w.refusal('Decrypt', { CiphertextBlob })).message).toBe(`${Arn} is pending import.`);
     expect(await w.store.get('material', `${region}/${KeyMaterialId}`)).toBeUndefined();
     expect(await w.call('DeleteImportedKeyMaterial', { KeyId })).toEqual({ KeyId: Arn, KeyMaterialId });
@@ -189,7 +189,7 @@ describe('imported material', () => {
     const second = (await brought(KeyId, two, fresh)).KeyMaterialId;
     expect((await describeKey(KeyId)).CurrentKeyMaterialId).toBe(first);
     const third = await bring(KeyId, three, fresh);
-    expect(third).toMatchObject({ ok: false, error: { code: 'KMSInvalidStateException', message: expect.stringMatching(new RegExp(`^New key material \\(id: [0-9a-f]{64}\\) cannot be imported into KMS key ${Arn}, because another key material \\(id: ${second}\\) is pending rotation\\.$`)) } });
+    expect(third).toMatchObject({ ok: false, error: { code: 'KMSInvalidStateException', message: expect.stringMatching(new RegExp(`^New key material \\(id: [0-9a-f]{64}\\) cannot be imported into KMS key ${KeyId}, because another key material \\(id: ${second}\\) is pending rotation\\.$`)) } });
     expect(await bring(KeyId, one, fresh)).toMatchObject({ ok: false, error: { code: 'IncorrectKeyMaterialException' } });
     await w.call('RotateKeyOnDemand', { KeyId });
     expect((await describeKey(KeyId)).CurrentKeyMaterialId).toBe(second);
@@ -232,5 +232,76 @@ describe('imported material', () => {
       expect((await w.call('Decrypt', { CiphertextBlob }, as)).KeyMaterialId).toBe(KeyMaterialId);
       expect((await w.call('Encrypt', { KeyId, Plaintext: Buffer.from('y') }, as)).KeyId).toBe(`arn:aws:kms:${as === there ? otherRegion : region}:${home}:key/${KeyId}`);
     }
+  });
+
+  describe('waiting for its rotation in several Regions', () => {
+    const there = { region: otherRegion };
+    const fresh = { ...forever, ImportType: 'NEW_KEY_MATERIAL' };
+    const states = async (KeyId: string, as: As = {}) => (await w.call('ListKeyRotations', { KeyId, IncludeKeyMaterial: 'ALL_KEY_MATERIAL' }, as)).Rotations
+      .map((one: Body) => `${one.KeyMaterialState} ${one.ImportState}`);
+    const two = randomBytes(32);
+
+    /** A pair of Regions, both with the first material; the second waits, everywhere if `both`. */
+    async function pair(both: boolean): Promise<{ readonly KeyId: string; readonly pending: string }> {
+      const { KeyId } = await create({ MultiRegion: true });
+      const one = randomBytes(32);
+      await brought(KeyId, one);
+      await w.call('ReplicateKey', { KeyId, ReplicaRegion: otherRegion });
+      await brought(KeyId, one, forever, { as: there });
+      const pending = (await brought(KeyId, two, fresh)).KeyMaterialId;
+      if (both) await brought(KeyId, two, forever, { as: there });
+      return { KeyId, pending };
+    }
+
+    test('what the primary deletes goes from the replicas', async () => {
+      const { KeyId, pending } = await pair(true);
+      await w.call('DeleteImportedKeyMaterial', { KeyId, KeyMaterialId: pending });
+      for (const as of [{}, there]) {
+        expect(await states(KeyId, as)).toEqual(['CURRENT IMPORTED']);
+        expect((await describeKey(KeyId, as)).KeyState).toBe('Enabled');
+      }
+      expect(await w.store.get('material', `${otherRegion}/${pending}`)).toBeUndefined();
+      // Something else may come in its place.
+      await brought(KeyId, randomBytes(32), fresh);
+    });
+
+    test('what a replica deletes is missing there alone', async () => {
+      const { KeyId, pending } = await pair(true);
+      await w.call('DeleteImportedKeyMaterial', { KeyId, KeyMaterialId: pending }, there);
+      expect(await states(KeyId)).toEqual(['CURRENT IMPORTED', 'PENDING_ROTATION IMPORTED']);
+      expect(await states(KeyId, there)).toEqual(['CURRENT IMPORTED', 'PENDING_ROTATION PENDING_IMPORT']);
+      await w.call('RotateKeyOnDemand', { KeyId });
+      expect((await describeKey(KeyId)).KeyState).toBe('Enabled');
+      expect(await describeKey(KeyId, there)).toMatchObject({ KeyState: 'PendingImport', CurrentKeyMaterialId: pending });
+      expect((await w.refusal('Encrypt', { KeyId, Plaintext: Buffer.from('x') }, there)).code).toBe('KMSInvalidStateException');
+      await brought(KeyId, two, forever, { as: there });
+      expect((await describeKey(KeyId, there)).KeyState).toBe('Enabled');
+    });
+
+    test('a new replica must have it too, one that goes must not', async () => {
+      const { KeyId } = await create({ MultiRegion: true });
+      await brought(KeyId, randomBytes(32));
+      await brought(KeyId, two, fresh);
+      expect((await states(KeyId))[1]).toBe('PENDING_ROTATION IMPORTED');
+      await w.call('ReplicateKey', { KeyId, ReplicaRegion: otherRegion });
+      expect((await states(KeyId))[1]).toBe('PENDING_MULTI_REGION_IMPORT_AND_ROTATION IMPORTED');
+      await w.call('ScheduleKeyDeletion', { KeyId, PendingWindowInDays: 7 }, there);
+      w.pass(8 * day);
+      await w.caretaker.run();
+      expect((await states(KeyId))[1]).toBe('PENDING_ROTATION IMPORTED');
+    });
+
+    test('it expires like a deletion', async () => {
+      const { KeyId } = await create({ MultiRegion: true });
+      const one = randomBytes(32);
+      await brought(KeyId, one);
+      await w.call('ReplicateKey', { KeyId, ReplicaRegion: otherRegion });
+      await brought(KeyId, one, forever, { as: there });
+      await brought(KeyId, two, { ImportType: 'NEW_KEY_MATERIAL', ValidTo: w.now() / 1000 + 86_400 });
+      await brought(KeyId, two, forever, { as: there });
+      w.pass(2 * day);
+      await w.caretaker.run();
+      for (const as of [{}, there]) expect(await states(KeyId, as)).toEqual(['CURRENT IMPORTED']);
+    });
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { day, home, makeWorld, otherRegion, region, type Body, type World } from './world.ts';
+import { away, day, home, makeWorld, otherRegion, region, type Body, type World } from './world.ts';
 
 let w: World;
 beforeAll(async () => { w = await makeWorld(); });
@@ -127,6 +127,10 @@ describe('multi-Region keys', () => {
       ReplicaTags: [{ TagKey: 'b', TagValue: 'c' }],
     });
     expect(JSON.parse(made.ReplicaPolicy).Id).toBe('key-default-1');
+    // In the other Region's trail it is the making of a key.
+    expect((await w.trail(home, otherRegion)).find(({ eventName }) => eventName === 'CreateKey')).toMatchObject({
+      awsRegion: otherRegion, readOnly: false, resources: [{ ARN: arn(key.KeyId, otherRegion) }], responseElements: { keyMetadata: { keyId: key.KeyId } },
+    });
     expect((await w.call('DescribeKey', { KeyId: key.KeyId }, there)).KeyMetadata).toEqual(made.ReplicaKeyMetadata);
 
     const { CiphertextBlob } = await w.call('Encrypt', { KeyId: key.KeyId, ...plain });
@@ -143,6 +147,20 @@ describe('multi-Region keys', () => {
     const after = await w.call('Encrypt', { KeyId: key.KeyId, ...plain }, there);
     expect(await opens(after.CiphertextBlob)).not.toBe(key.CurrentKeyMaterialId);
     expect(await opens(CiphertextBlob, there)).toBe(key.CurrentKeyMaterialId);
+  });
+
+  test('a Region\'s key admits whom its own policy names, and nobody else', async () => {
+    const { KeyId } = await create({ MultiRegion: true });
+    const share = (account: string) => ({ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${account}:root` }, Action: 'kms:*', Resource: '*' });
+    const Policy = JSON.stringify({ Version: '2012-10-17', Statement: [share(home), share(away)] });
+    expect(await w.call('ReplicateKey', { KeyId, ReplicaRegion: otherRegion, Policy })).not.toHaveProperty('ReplicaTags');
+    // Both are open in the core at once, one shared and one not.
+    await w.call('Encrypt', { KeyId, ...plain });
+    const { CiphertextBlob } = await w.call('Encrypt', { KeyId: arn(KeyId, otherRegion), ...plain }, { account: away, ...there });
+    expect((await w.refusal('Decrypt', { CiphertextBlob, KeyId: arn(KeyId, region) }, { account: away })).code).toBe('AccessDeniedException');
+    await w.call('PutKeyPolicy', { KeyId, Policy: JSON.stringify({ Version: '2012-10-17', Statement: [share(home)] }) }, there);
+    expect((await w.refusal('Decrypt', { CiphertextBlob }, { account: away, ...there })).code).toBe('AccessDeniedException');
+    expect((await w.call('Decrypt', { CiphertextBlob }, there)).Plaintext).toEqual(plain.Plaintext);
   });
 
   test('refusals', async () => {

@@ -3,14 +3,13 @@
  * the core and named by a fingerprint there, so that the same bytes are known when they come again.
  */
 import { HsmError, type HsmErrorCode, type ImportWrap } from '../../hsm/core.ts';
-import { withoutMaterials } from '../caretaker.ts';
 import { keyOperation } from '../define.ts';
 import { fail, invalidCiphertext, states, validation, type ExceptionCode } from '../errors.ts';
-import { materialMissing } from './keys.ts';
+import { awaited, isPending, materialMissing, removeMaterials, type Gone } from '../imported.ts';
 import { Key } from '../key.ts';
 import { coreAttributes, materialRow } from '../material.ts';
 import { epoch } from '../metadata.ts';
-import { materialRowId, type KeyRecord, type Material, type MaterialRecord } from '../records.ts';
+import { keptOf, materialRowId, type KeyRecord, type Material, type MaterialRecord } from '../records.ts';
 import { changeAll, relatedKeys } from '../related.ts';
 import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
@@ -162,7 +161,7 @@ export const importKeyMaterial = keyOperation({
       const now = await run.reread(tx, key, 'import');
       await place(tx, now, arrived, imported, input, run.nowMs);
     });
-    await forget(run, key, arrived.id);
+    await forget(run, key, [{ region: key.region, id: arrived.id }]);
     run.extra = { keyMaterialId: arrived.id };
     return { KeyId: key.arn, KeyMaterialId: arrived.id };
   },
@@ -186,16 +185,16 @@ async function place(tx: Tx, key: Key, { id, sealed }: Arrived, imported: Import
 async function addNew(tx: Tx, key: Key, material: Material): Promise<void> {
   if (key.isReplica) throw fail('UnsupportedOperationException', `${key.arn} is not a multi-region primary key.`);
   const { materials, spec } = key.record;
-  const pending = materials.find(({ state }) => state === 'PENDING_ROTATION' || state === 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION');
+  const pending = materials.find(isPending);
   if (pending !== undefined) {
-    throw fail('KMSInvalidStateException', `New key material (id: ${material.id}) cannot be imported into KMS key ${key.arn}, because another key material (id: ${pending.id}) is pending rotation.`);
+    throw fail('KMSInvalidStateException', `New key material (id: ${material.id}) cannot be imported into KMS key ${key.record.keyId}, because another key material (id: ${pending.id}) is pending rotation.`);
   }
   if (materials.length > 0 && spec !== 'SYMMETRIC_DEFAULT') throw wrongMaterial();
   const related = await relatedKeys(tx, key);
   const state = materials.length === 0 ? 'CURRENT' : related.length > 1 ? 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION' : 'PENDING_ROTATION';
   changeAll(tx, related, ({ record, region }) => {
     const here = region === key.region;
-    const own: Material = { ...material, state, imported: here ? material.imported as Imported : { state: 'PENDING_IMPORT', expirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' } };
+    const own: Material = { ...(here ? material : awaited(material)), state };
     return settled({ ...record, materials: [...record.materials, own] });
   });
 }
@@ -228,9 +227,10 @@ async function putMaterial(tx: Tx, key: Key, id: string, sealed: Buffer): Promis
   else tx.update(row, { sealed });
 }
 
-async function forget(run: Run, key: Key, materialId: string): Promise<void> {
+async function forget(run: Run, key: Key, gone: readonly Gone[]): Promise<void> {
   const { keyring, partitions } = run.services;
-  keyring.forget(await partitions.of(key.account), { objectId: key.record.keyId, materialId });
+  const partition = await partitions.of(key.account);
+  for (const { region, id } of gone) keyring.forget(partition, keptOf(region, key.record.keyId, id));
 }
 
 /* ---- DeleteImportedKeyMaterial ----------------------------------------------------------- */
@@ -243,19 +243,14 @@ export const deleteImportedKeyMaterial = keyOperation({
   states: 'any',
   async run(run, { KeyMaterialId: wanted }, key) {
     requireExternal(key);
-    const gone = await run.store.tx(async (tx) => {
+    const found = await run.store.tx(async (tx) => {
       const now = await run.reread(tx, key, 'any');
       const material = wanted === undefined ? now.material : now.record.materials.find(({ id }) => id === wanted);
       if (material === undefined && wanted !== undefined) throw fail('NotFoundException', `Key material '${wanted}' does not exist`);
-      if (material?.imported?.state !== 'IMPORTED') return material;
-      const row = await tx.get<MaterialRecord>('material', materialRowId(key.region, material.id));
-      if (row !== undefined) tx.delete(row);
-      tx.update(now.row, { body: withoutMaterials(now.record, [material]) });
-      return material;
+      return { id: material?.id, gone: material?.imported?.state === 'IMPORTED' ? await removeMaterials(tx, now, [material]) : [] };
     });
-    if (gone === undefined) return { KeyId: key.arn };
-    await forget(run, key, gone.id);
-    return { KeyId: key.arn, KeyMaterialId: gone.id };
+    await forget(run, key, found.gone);
+    return { KeyId: key.arn, KeyMaterialId: found.id };
   },
 });
 

@@ -2,6 +2,7 @@
 import { keyOperation, operation } from '../define.ts';
 import { fail, validation } from '../errors.ts';
 import { customOf, GivenError, givenMaterialId, sealGiven, withoutMaterial, type Custom } from '../given.ts';
+import { materialMissing } from '../imported.ts';
 import { Key } from '../key.ts';
 import { accountsIn, checkedPolicy, defaultPolicy } from '../keypolicy.ts';
 import { listPage } from '../marker.ts';
@@ -41,7 +42,7 @@ interface Wish {
 /** Spec and usage, from what was given; refusals in AWS's words. */
 function specAndUsage(input: Wish): { readonly spec: s.KeySpecName; readonly usage: s.KeyUsageName } {
   const { KeySpec: given, CustomerMasterKeySpec: old } = input;
-  if (given !== undefined && old !== undefined && given !== old) {
+  if (given !== undefined && old !== undefined) {
     throw validation('You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.');
   }
   const spec = given ?? old ?? 'SYMMETRIC_DEFAULT';
@@ -270,10 +271,3 @@ export const cancelKeyDeletion = keyOperation({
     return { KeyId: key.arn };
   },
 });
-
-/** A key of imported material needs all that it was ever given. */
-export function materialMissing({ origin, materials }: KeyRecord): boolean {
-  if (origin !== 'EXTERNAL') return false;
-  const needed = materials.filter(({ state }) => state === 'CURRENT' || state === 'NON_CURRENT');
-  return needed.length === 0 || needed.some(({ imported }) => imported?.state !== 'IMPORTED');
-}

@@ -4,11 +4,12 @@ import { StoreError } from '../../store/store.ts';
 import { keyOperation } from '../define.ts';
 import { fail, naming, validation } from '../errors.ts';
 import { checkKeyCount, placeOf, requireCustomerKey, unsaved } from './keys.ts';
+import { awaited, settlePending } from '../imported.ts';
 import { Key } from '../key.ts';
 import { accountsIn, checkedPolicy, defaultPolicy } from '../keypolicy.ts';
 import { materialRow, resealFor } from '../material.ts';
 import { keyMetadata } from '../metadata.ts';
-import { keyRowId, materialRowId, type KeyRecord, type Material, type MaterialRecord } from '../records.ts';
+import { keyRowId, materialRowId, type KeyRecord, type MaterialRecord } from '../records.ts';
 import { changeAll, relatedKeys } from '../related.ts';
 import { requirePrimary } from './rotation.ts';
 import type { Run } from '../run.ts';
@@ -16,6 +17,7 @@ import { optional } from '../shape.ts';
 import * as s from '../shapes.ts';
 import { stateRefusal } from '../states.ts';
 import { checkTags } from '../tagging.ts';
+import { replicaEntry } from '../trail.ts';
 
 function requireMultiRegionPrimary(key: Key): void {
   if (key.record.multiRegion === undefined) throw fail('UnsupportedOperationException', `${key.arn} is not a multi-region primary key.`);
@@ -54,7 +56,12 @@ export const replicateKey = keyOperation({
     const made = await insertReplica(run, key, region, { ...replica.record, sharedWith: accountsIn(policy, run.account) }, policyText);
     run.services.keyTally.add(placeOf(run, region), 1);
     run.touch(made);
-    return { ReplicaKeyMetadata: keyMetadata(made), ReplicaPolicy: policyText, ReplicaTags: tags.map(({ TagKey, TagValue }) => ({ TagKey, TagValue })) };
+    const metadata = keyMetadata(made);
+    await run.services.recorder.record(replicaEntry(run, made, metadata)).durable;
+    return {
+      ReplicaKeyMetadata: metadata, ReplicaPolicy: policyText,
+      ...(tags.length === 0 ? {} : { ReplicaTags: tags.map(({ TagKey, TagValue }) => ({ TagKey, TagValue })) }),
+    };
   },
 });
 
@@ -65,13 +72,10 @@ function replicaRecord(run: Run, { record }: Key, region: string, description: s
   const external = record.origin === 'EXTERNAL';
   return {
     ...shared, description, tags, createdMs: run.nowMs, hasGrants: false, sharedWith: [], state: external ? 'PendingImport' : 'Enabled',
-    materials: external ? record.materials.map(toImport) : record.materials,
+    materials: external ? record.materials.map(awaited) : record.materials,
     multiRegion: { ...set, replicas: [...set.replicas, region].sort() },
   };
 }
-
-const toImport = (material: Material): Material =>
-  (material.imported === undefined ? material : { ...material, imported: { expirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE', state: 'PENDING_IMPORT' } });
 
 async function insertReplica(run: Run, key: Key, region: string, body: KeyRecord, policyText: string): Promise<Key> {
   const place = { id: keyRowId(key.account, region, body.keyId), account: key.account, region };
@@ -82,9 +86,13 @@ async function insertReplica(run: Run, key: Key, region: string, body: KeyRecord
     if ((await tx.get('key', place.id)) !== undefined) throw there;
     const set = now.record.multiRegion ?? { primary: key.region, replicas: [] };
     const multiRegion = { ...set, replicas: [...set.replicas, region].sort() };
-    changeAll(tx, await relatedKeys(tx, now), () => ({ multiRegion }));
+    const bare: KeyRecord = { ...body, multiRegion, materials: now.record.materials.map(awaited) };
+    const present = await relatedKeys(tx, now);
+    // What waits for a rotation waits for the new Region too.
+    const settled = ({ materials }: KeyRecord) => settlePending([...present, unsaved(run, bare, region)], materials);
+    changeAll(tx, present, ({ record }) => ({ multiRegion, materials: settled(record) }));
 
-    const replica: KeyRecord = { ...body, multiRegion, materials: now.record.origin === 'EXTERNAL' ? now.record.materials.map(toImport) : now.record.materials };
+    const replica: KeyRecord = { ...bare, materials: settled(bare) };
     tx.insert('key', { ...place, body: replica });
     tx.insert('policy', { ...place, body: { text: policyText } });
     for (const { id } of replica.origin === 'EXTERNAL' ? [] : replica.materials) {

@@ -2,6 +2,7 @@
 import { keyOperation } from '../define.ts';
 import { fail, states } from '../errors.ts';
 import { requireCustomerKey } from './keys.ts';
+import { awaited, withMaterials } from '../imported.ts';
 import type { Key } from '../key.ts';
 import { slicePage } from '../marker.ts';
 import { epoch } from '../metadata.ts';
@@ -140,10 +141,11 @@ async function rotateImported(run: Run, key: Key): Promise<void> {
     checkOnDemand(run, now);
     const pending = now.record.materials.find(({ state }) => state === 'PENDING_ROTATION');
     if (pending === undefined) throw fail('KMSInvalidStateException', `No available key material pending rotation for the key: ${key.arn}.`);
-    const next: Partial<Material> = { state: 'CURRENT', rotatedMs: run.nowMs, rotationType: 'ON_DEMAND' };
+    const next = { state: 'CURRENT', rotatedMs: run.nowMs, rotationType: 'ON_DEMAND' } as const;
     changeAll(tx, await relatedKeys(tx, now), ({ record }) => {
-      const own = record.materials.find(({ id }) => id === pending.id) ?? pending;
-      return { materials: withCurrent(record.materials, { ...own, ...next }), onDemandRotations: record.onDemandRotations + 1 };
+      // A Region that lacks it, or gave it back, waits for it from now on.
+      const own = record.materials.find(({ id }) => id === pending.id) ?? awaited(pending);
+      return { ...withMaterials(record, withCurrent(record.materials, { ...own, ...next })), onDemandRotations: record.onDemandRotations + 1 };
     });
   });
 }
@@ -157,7 +159,7 @@ function show(key: Key, material: Material) {
     ...(imported === undefined ? {} : {
       ImportState: imported.state,
       ...(imported.description === undefined ? {} : { KeyMaterialDescription: imported.description }),
-      ExpirationModel: imported.expirationModel,
+      ...(imported.state === 'IMPORTED' ? { ExpirationModel: imported.expirationModel } : {}),
       ...(imported.validToMs === undefined ? {} : { ValidTo: epoch(imported.validToMs) }),
     }),
     ...(material.rotatedMs === undefined ? {} : { RotationDate: epoch(material.rotatedMs), RotationType: material.rotationType }),
