@@ -48,6 +48,8 @@ export interface Entry {
 export interface Recorded {
   /** As in the first recipient's trail. */
   readonly eventId: string;
+  /** One a recipient, in their order: each trail has its own. */
+  readonly eventIds: readonly string[];
   /** Resolves when the event is on disk: an answer waits for it. */
   readonly durable: Promise<void>;
 }
@@ -73,16 +75,16 @@ export class ChainRecorder implements Recorder {
 
   record(entry: Entry): Recorded {
     const timeMs = this.#store.now();
-    const first = timeUuid(timeMs);
     const several = entry.recipients.length > 1;
     const shared = several ? timeUuid(timeMs) : undefined;
     const head = this.#head(entry, timeMs);
     const resources = this.#resources(entry.resources);
+    const eventIds = entry.recipients.map(() => timeUuid(timeMs));
     const rows = entry.recipients.map((recipient, i) => ({
       timeMs,
-      body: `${head},"eventID":"${i === 0 ? first : timeUuid(timeMs)}"${tail(resources, entry, recipient, shared)}`,
+      body: `${head},"eventID":"${eventIds[i] ?? ''}"${tail(resources, entry, recipient, shared)}`,
     }));
-    return { eventId: first, durable: this.#store.append(rows) };
+    return { eventId: eventIds[0] ?? '', eventIds, durable: this.#store.append(rows) };
   }
 
   /** All that is the same in every recipient's copy. */

@@ -120,4 +120,6 @@ export const dryRun = () =>
 
 export const invalidCiphertext = () => fail('InvalidCiphertextException');
 export const invalidMarker = () => fail('InvalidMarkerException', 'Could not deserialize marker');
+export const unavailable = () => fail('KeyUnavailableException', 'The request was rejected because the specified KMS key was not available. You can retry the request.');
+export const timedOut = () => fail('DependencyTimeoutException', 'The system timed out while trying to fulfill the request. You can retry the request.');
 export const internal = () => fail('KMSInternalException', 'The request failed because of an internal error. You can retry it.');

@@ -58,16 +58,18 @@ async function firstOf(store: Reader, key: Key, grantee: string, fits: (grant: G
   }
 }
 
-/** Constraints speak of the encryption context, so they do not bind what has none: DescribeKey, RetireGrant. */
+/** Constraints speak of the encryption context, so they do not bind what has none: DescribeKey. None binds RetireGrant. */
 function satisfies(constraints: GrantConstraint | undefined, operation: GrantOperationName, question: GrantQuestion): boolean {
-  if (constraints === undefined) return true;
+  if (constraints === undefined || operation === 'RetireGrant') return true;
   if (constraints.SourceArn !== undefined && constraints.SourceArn !== question.sourceArn) return false;
-  if (operation === 'DescribeKey' || operation === 'RetireGrant' || operation === 'CreateGrant' || operation === 'GetPublicKey') return true;
+  if (operation === 'DescribeKey' || operation === 'CreateGrant' || operation === 'GetPublicKey') return true;
   return contextFits(constraints, question.encryptionContext ?? {});
 }
 
+/** In a constraint the names of pairs are the same in either case, as AWS has it; values are exact. */
 export function contextFits({ EncryptionContextEquals: equals, EncryptionContextSubset: subset }: GrantConstraint, context: EncryptionContext): boolean {
-  const within = (wanted: EncryptionContext) => Object.entries(wanted).every(([name, value]) => Object.hasOwn(context, name) && context[name] === value);
+  const given = Object.entries(context).map(([name, value]) => [name.toLowerCase(), value] as const);
+  const within = (wanted: EncryptionContext) => Object.entries(wanted).every(([name, value]) => given.some(([own, found]) => own === name.toLowerCase() && found === value));
   if (subset !== undefined && !within(subset)) return false;
   return equals === undefined || (within(equals) && Object.keys(context).length === Object.keys(equals).length);
 }

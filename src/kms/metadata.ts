@@ -32,7 +32,8 @@ export function keyMetadata(key: Key): Answer {
     [member]: algorithms,
     MultiRegion: record.multiRegion !== undefined,
     ...(record.multiRegion === undefined ? {} : { MultiRegionConfiguration: multiRegionConfiguration(key, record.multiRegion) }),
-    ...(record.spec === 'SYMMETRIC_DEFAULT' && record.state !== 'PendingImport' && key.material !== undefined ? { CurrentKeyMaterialId: key.material.id } : {}),
+    // From the first import on, also while the material is gone again.
+    ...(record.spec === 'SYMMETRIC_DEFAULT' && record.keyStore === undefined && key.material !== undefined ? { CurrentKeyMaterialId: key.material.id } : {}),
   };
 }
 

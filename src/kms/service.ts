@@ -4,8 +4,9 @@
  * logged without data.
  */
 import { HsmError } from '../hsm/core.ts';
+import { StoreError } from '../store/store.ts';
 import { Authoriser, principalOfCaller } from './authorise.ts';
-import { fail, internal } from './errors.ts';
+import { fail, internal, timedOut, unavailable } from './errors.ts';
 import { GrantTokens } from './grants.ts';
 import { Ids } from './ids.ts';
 import { Markers } from './marker.ts';
@@ -57,9 +58,10 @@ export function createService(parts: Parts): KmsService {
       answer = { ok: false, error: asAwsError(error, request.operation) };
     }
     try {
-      const { eventId, durable } = services.recorder.record(entryOf(request, run, answer));
+      const entry = entryOf(request, run, answer);
+      const { eventIds, durable } = services.recorder.record(entry);
       await durable;
-      if (answer.ok && run?.operation.cryptographic === true) usage.note(run, eventId);
+      if (answer.ok && run?.operation.cryptographic === true) usage.note(run, (account) => eventIds[entry.recipients.indexOf(account)] ?? '');
       return answer;
     } catch (error) {
       release(answer);
@@ -71,7 +73,7 @@ export function createService(parts: Parts): KmsService {
     if (error instanceof AwsError) return error;
     const cause = error instanceof HsmError ? error.code : error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : typeof error;
     services.log(`${operation.slice(0, 64)} failed: ${cause}`);
-    return internal();
+    return passing(error) ?? internal();
   }
 
   return { targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle, services, flush: () => usage.flush() };
@@ -92,6 +94,12 @@ async function perform(run: Run): Promise<(ServiceAnswer & { ok: true })['body']
   const body = await operation.run(run, input, key);
   if (operation.cryptographic && run.used.length === 0) run.use(key);
   return body;
+}
+
+/** What passes: the core has no room to load the key, the store is busy or lost its races. */
+function passing(error: unknown): AwsError | undefined {
+  if (error instanceof HsmError && (error.code === 'HSM_E_MEMORY' || error.code === 'HSM_E_LIMIT')) return unavailable();
+  return error instanceof StoreError && (error.code === 'Busy' || error.code === 'Conflict') ? timedOut() : undefined;
 }
 
 /** Secrets of an answer that will not leave. */

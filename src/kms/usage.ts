@@ -29,9 +29,10 @@ export class LastUsage {
     this.#store = store;
   }
 
-  note(run: Run, eventId: string): void {
+  /** `eventOf`: the event's id in the trail of the key's own account. */
+  note(run: Run, eventOf: (account: string) => string): void {
     for (const key of run.used) {
-      const use = { operation: run.operation.name, atMs: run.nowMs, eventId, requestId: run.request.requestId };
+      const use = { operation: run.operation.name, atMs: run.nowMs, eventId: eventOf(key.account), requestId: run.request.requestId };
       this.#fresh.set(key.id, { account: key.account, region: key.region, use });
     }
   }

@@ -92,6 +92,11 @@ describe('constraints', () => {
     expect(await encrypt('user/alice', { a: '1', b: '2' })).toBe(true);
     expect(await encrypt('user/alice', { a: '2' })).toBe(false);
     expect(await encrypt('user/alice')).toBe(false);
+    // As AWS has it: names in either case, values exactly.
+    await w.call('CreateGrant', { KeyId, GranteePrincipal: `arn:aws:iam::${home}:user/frank`, Operations: ['Encrypt'], Constraints: { EncryptionContextEquals: { App: 'One' } } });
+    expect(await encrypt('user/frank', { aPP: 'One' })).toBe(true);
+    expect(await encrypt('user/frank', { App: 'one' })).toBe(false);
+    expect(await encrypt('user/frank', { App: 'One', app: 'One' })).toBe(false);
     expect(await encrypt('user/bob', { a: '1' })).toBe(true);
     expect(await encrypt('user/bob', { a: '1', b: '2' })).toBe(false);
     await w.call('DescribeKey', { KeyId }, as);
@@ -152,7 +157,9 @@ describe('refusals of CreateGrant', () => {
     for (const [input, code] of table) expect((await w.refusal('CreateGrant', { KeyId, Operations, ...input })).code, JSON.stringify(input)).toBe(code);
     const good = { GranteeServicePrincipal: 's3.amazonaws.com', RetiringServicePrincipal: 's3.amazonaws.com', Constraints: { SourceArn: 'arn:aws:s3:us-east-1:111122223333:bucket/b' } };
     await w.call('CreateGrant', { KeyId, Operations, ...good });
-    expect((await w.call('ListGrants', { KeyId, GranteeServicePrincipal: 's3.amazonaws.com' })).Grants).toMatchObject([good]);
+    expect((await w.call('ListGrants', { KeyId })).Grants).toMatchObject([good]);
+    // That filter is for services.
+    expect((await w.refusal('ListGrants', { KeyId, GranteeServicePrincipal: 's3.amazonaws.com' })).code).toBe('AccessDeniedException');
     const service = { caller: { service: 's3.amazonaws.com', account: home, facts: { 'aws:SourceArn': 'arn:aws:s3:us-east-1:111122223333:bucket/b' } } };
     await w.call('Encrypt', { KeyId, ...plain }, service);
     expect((await w.refusal('Encrypt', { KeyId, ...plain }, { caller: { ...service.caller, facts: {} } })).code).toBe('AccessDeniedException');

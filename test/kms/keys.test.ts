@@ -48,7 +48,11 @@ describe('CreateKey', () => {
 
   test('the old member names the spec too', async () => {
     expect((await create({ CustomerMasterKeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' })).KeySpec).toBe('ECC_NIST_P256');
-    expect((await w.refusal('CreateKey', { CustomerMasterKeySpec: 'ECC_NIST_P256', KeySpec: 'RSA_2048', KeyUsage: 'SIGN_VERIFY' })).code).toBe('ValidationException');
+    for (const KeySpec of ['RSA_2048', 'ECC_NIST_P256']) {
+      expect(await w.refusal('CreateKey', { CustomerMasterKeySpec: 'ECC_NIST_P256', KeySpec, KeyUsage: 'SIGN_VERIFY' })).toEqual({
+        code: 'ValidationException', status: 400, message: 'You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.',
+      });
+    }
   });
 
   test('an imported key waits for its material', async () => {
@@ -235,6 +239,19 @@ describe('policies', () => {
     expect((await w.call('Decrypt', { CiphertextBlob })).Plaintext.toString()).toBe('x');
   });
 
+  test('a bare key id is enough beside a blob, which says whose key it is', async () => {
+    const as = { account: away };
+    const { KeyId, Arn } = await create({ Policy: policy(statement(), statement({ Principal: { AWS: `arn:aws:iam::${away}:root` } })) });
+    const { CiphertextBlob } = await w.call('Encrypt', { KeyId, Plaintext: Buffer.from('x') });
+    expect((await w.call('Decrypt', { KeyId, CiphertextBlob }, as)).KeyId).toBe(Arn);
+    const own = (await w.call('CreateKey', {}, as)).KeyMetadata;
+    expect((await w.call('ReEncrypt', { SourceKeyId: KeyId, CiphertextBlob, DestinationKeyId: own.KeyId }, as)).SourceKeyId).toBe(Arn);
+    expect((await w.refusal('Decrypt', { KeyId: own.KeyId, CiphertextBlob }, as)).code).toBe('IncorrectKeyException');
+    expect((await w.refusal('Encrypt', { KeyId, Plaintext: Buffer.from('x') }, as)).code).toBe('NotFoundException');
+    await w.call('PutKeyPolicy', { KeyId, Policy: policy(statement()) });
+    expect((await w.refusal('Decrypt', { KeyId, CiphertextBlob }, as)).code).toBe('AccessDeniedException');
+  });
+
   test('the core holds the wall by itself', async () => {
     const { KeyId, Arn } = await create();
     // As if the gate above had let everybody in: the policy says so, but the sealed key does not.
@@ -289,6 +306,17 @@ test('the last use of a key', async () => {
   expect(await w.call('GetKeyLastUsage', { KeyId })).toEqual(used);
   await w.kms.flush();
   expect(await w.call('GetKeyLastUsage', { KeyId })).toEqual(used);
+});
+
+test('the last use names the event in the trail of the key\'s own account', async () => {
+  const statement = { Effect: 'Allow', Principal: { AWS: [`arn:aws:iam::${home}:root`, `arn:aws:iam::${away}:root`] }, Action: 'kms:*', Resource: '*' };
+  const { KeyId, Arn } = await create({ Policy: JSON.stringify({ Version: '2012-10-17', Statement: [statement] }) });
+  await w.call('Encrypt', { KeyId: Arn, Plaintext: Buffer.from('x') }, { account: away });
+  const [mine, theirs] = await Promise.all([home, away].map(async (account) =>
+    (await w.trail(account)).find(({ eventName, resources }) => eventName === 'Encrypt' && resources?.[0]?.ARN === Arn)));
+  expect(mine?.eventID).not.toBe(theirs?.eventID);
+  expect(mine?.sharedEventID).toBe(theirs?.sharedEventID);
+  expect((await w.call('GetKeyLastUsage', { KeyId })).KeyLastUsage.CloudTrailEventId).toBe(mine?.eventID);
 });
 
 test('the trail says who did what to which key, and no secret', async () => {

@@ -2,8 +2,7 @@
 import { HsmError, type KeyHandle } from '../../hsm/core.ts';
 import { MECH, PARAM } from '../../hsm/numbers.ts';
 import { keyOperation } from '../define.ts';
-import { invalidCiphertext, validation } from '../errors.ts';
-import type { Key } from '../key.ts';
+import { fail, invalidCiphertext } from '../errors.ts';
 import type { Answer } from '../operation.ts';
 import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
@@ -37,12 +36,12 @@ export const deriveSharedSecret = keyOperation({
   async run(run, input, key) {
     key.requireAlgorithm(input.KeyAgreementAlgorithm, key.spec.agreement);
     const handle = run.handle(await run.sealed(key));
-    return { KeyId: key.arn, ...agree(run, key, handle, input.PublicKey), KeyAgreementAlgorithm: input.KeyAgreementAlgorithm, KeyOrigin: key.record.origin };
+    return { KeyId: key.arn, ...agree(run, handle, input.PublicKey), KeyAgreementAlgorithm: input.KeyAgreementAlgorithm, KeyOrigin: key.record.origin };
   },
 });
 
 /** The secret itself, or enveloped to the recipient. */
-function agree(run: Run, key: Key, handle: KeyHandle, peer: Buffer): Answer {
+function agree(run: Run, handle: KeyHandle, peer: Buffer): Answer {
   const params = { peer, flags: PARAM.COFACTOR };
   const { verified } = run;
   const secret = run.core.payload(longestSecret);
@@ -58,7 +57,8 @@ function agree(run: Run, key: Key, handle: KeyHandle, peer: Buffer): Answer {
     return { SharedSecret: secret };
   } catch (error) {
     secret.release();
-    if (error instanceof HsmError && badPeer.has(error.code)) throw validation(`PublicKey is not a valid public key of key spec ${key.record.spec}.`);
+    // AWS says no more than that.
+    if (error instanceof HsmError && badPeer.has(error.code)) throw fail('ValidationException');
     throw error;
   }
 }

@@ -136,8 +136,10 @@ async function sourceKey(run: Run, source: Source): Promise<Found> {
   }
   if (source.algorithm !== symmetric) return asymmetricSource(run, source, need);
 
-  const named = source.keyId === undefined ? undefined : await run.authorised(source.keyId, need);
   const owner = run.core.envelopePeek(source.blob);
+  // A blob of another account's key says whose it is, so the key's bare id is enough beside it.
+  const bare = owner !== undefined && owner.account !== run.account && source.keyId === owner.objectId;
+  const named = source.keyId === undefined || bare ? undefined : await run.authorised(source.keyId, need);
   if (owner === undefined) throw invalidCiphertext();
   if (named !== undefined && (named.account !== owner.account || named.record.keyId !== owner.objectId)) throw refuse.wrongKey();
   const key = named ?? (await blobsOwnKey(run, owner, need));

@@ -218,9 +218,12 @@ export const listGrants = keyOperation({
   crossAccount: true,
   key: (input) => input.KeyId,
   states: 'any',
-  check(input) {
+  check(input, run) {
     if (input.GranteePrincipal !== undefined && input.GranteeServicePrincipal !== undefined) throw validation('Specify either GranteePrincipal or GranteeServicePrincipal, but not both.');
     if (input.GrantId !== undefined) checkGrantId(input.GrantId);
+    if (input.GranteeServicePrincipal !== undefined && run.principal.kind !== 'service') {
+      throw fail('AccessDeniedException', `User: ${run.principal.arn} is not authorized to list grants by GranteeServicePrincipal`);
+    }
   },
   async run(run, input, key) {
     const grantee = input.GranteePrincipal ?? input.GranteeServicePrincipal;
