@@ -65,6 +65,7 @@ export class TrailIndex {
   readonly #newScope;
   readonly #last;
   readonly #put;
+  readonly #lower;
   readonly #mark;
 
   constructor(db: Database.Database) {
@@ -75,9 +76,10 @@ export class TrailIndex {
       'SELECT first_seq, count, links FROM audit_segment WHERE shard = ? AND first_seq > ? ORDER BY first_seq LIMIT 500');
     this.#scope = db.prepare<[string], { scope: number }>('SELECT scope FROM audit_scope WHERE name = ?');
     this.#newScope = db.prepare<[string]>('INSERT INTO audit_scope (name) VALUES (?)');
-    this.#last = db.prepare<[number | bigint, string], { first_seq: number; entries: Buffer }>(
-      'SELECT first_seq, entries FROM audit_posting WHERE scope = ? AND shard = ? ORDER BY first_seq DESC LIMIT 1');
-    this.#put = db.prepare('INSERT OR REPLACE INTO audit_posting (scope, shard, first_seq, first_ms, last_ms, entries) VALUES (?, ?, ?, ?, ?, ?)');
+    this.#last = db.prepare<[number | bigint, string], { first_seq: number; low_ms: number; high_ms: number; entries: Buffer }>(
+      'SELECT first_seq, low_ms, high_ms, entries FROM audit_posting WHERE scope = ? AND shard = ? ORDER BY first_seq DESC LIMIT 1');
+    this.#put = db.prepare('INSERT OR REPLACE INTO audit_posting (scope, shard, first_seq, low_ms, high_ms, entries) VALUES (?, ?, ?, ?, ?, ?)');
+    this.#lower = db.prepare('UPDATE audit_posting SET low_ms = ? WHERE scope = ? AND shard = ? AND low_ms > ?');
     this.#mark = db.prepare('INSERT INTO audit_mark (shard, seq) VALUES (?, ?) ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq');
   }
 
@@ -105,15 +107,24 @@ export class TrailIndex {
     return true;
   }
 
+  /**
+   * `low_ms` is the earliest time in a chunk and all behind it, `high_ms` the latest in it and all before
+   * it: so both only grow along a chain, whatever clocks did, and a range of time is found in one step.
+   */
   #append(name: string, shard: string, fresh: readonly Entry[]): void {
     const scope = this.#scope.get(name)?.scope ?? this.#newScope.run(name).lastInsertRowid;
     const last = this.#last.get(scope, shard);
     const known = last === undefined ? [] : readEntries(last.entries);
     const entries = known.length < fullChunk ? [...known, ...fresh] : fresh;
+    let high = last?.high_ms ?? 0;
     for (let at = 0; at < entries.length; at += fullChunk) {
       const chunk = entries.slice(at, at + fullChunk);
       const times = chunk.map((entry) => entry.timeMs);
-      this.#put.run(scope, shard, chunk[0]?.seq, Math.min(...times), Math.max(...times), packEntries(chunk));
+      const low = Math.min(...times);
+      high = Math.max(high, ...times);
+      this.#put.run(scope, shard, chunk[0]?.seq, low, high, packEntries(chunk));
+      // Only where a clock was set back does anything lie above.
+      this.#lower.run(low, scope, shard, low);
     }
   }
 }
@@ -147,6 +158,7 @@ const beyond = 2 ** 47;
 export class TrailReader {
   readonly #scope;
   readonly #chunks;
+  readonly #newest;
   readonly #segment;
   readonly #segmentAt;
   readonly #chain;
@@ -154,13 +166,20 @@ export class TrailReader {
 
   constructor(db: Database.Database) {
     this.#scope = db.prepare<[string], { scope: number }>('SELECT scope FROM audit_scope WHERE name = ?');
-    this.#chunks = db.prepare<[number, string, number, number, number], { entries: Buffer }>(
-      'SELECT entries FROM audit_posting WHERE scope = ? AND shard = ? AND first_seq < ? AND last_ms >= ? AND first_ms <= ? ORDER BY first_seq DESC');
+    this.#chunks = db.prepare<[number, string, number], { high_ms: number; entries: Buffer }>(
+      'SELECT high_ms, entries FROM audit_posting WHERE scope = ? AND shard = ? AND first_seq <= ? ORDER BY first_seq DESC');
+    this.#newest = db.prepare<[number, string, number], { first_seq: number }>(
+      'SELECT first_seq FROM audit_posting WHERE scope = ? AND shard = ? AND low_ms <= ? ORDER BY low_ms DESC, first_seq DESC LIMIT 1');
     this.#segment = db.prepare<[string, number], { first_seq: number; count: number; links: Buffer }>('SELECT first_seq, count, links FROM audit_segment WHERE shard = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1');
     this.#segmentAt = db.prepare<[string, number], { first_seq: number }>('SELECT first_seq FROM audit_segment WHERE shard = ? AND first_seq <= ? ORDER BY first_seq DESC LIMIT 1');
     this.#chain = db.prepare<[string, number, number], { first_seq: number; links: Buffer }>(
       'SELECT first_seq, links FROM audit_segment WHERE shard = ? AND first_seq >= ? ORDER BY first_seq LIMIT ?');
-    this.#shards = db.prepare<[], { shard: string }>('SELECT shard FROM audit_head UNION SELECT DISTINCT shard FROM audit_segment');
+    // A step a shard: DISTINCT would read every segment's name.
+    this.#shards = db.prepare<[], { shard: string }>(
+      `WITH RECURSIVE written (shard) AS (
+         SELECT min(shard) FROM audit_segment
+         UNION ALL SELECT (SELECT min(s.shard) FROM audit_segment s WHERE s.shard > written.shard) FROM written WHERE written.shard IS NOT NULL)
+       SELECT shard FROM written WHERE shard IS NOT NULL UNION SELECT shard FROM audit_head`);
   }
 
   shards(): string[] {
@@ -173,11 +192,7 @@ export class TrailReader {
     if (scope === undefined) return { rows: [] };
     const limit = Math.max(1, Math.min(query.limit, 1000));
     const places = placesFrom(query.after);
-    const found: { readonly shard: string; readonly entry: Entry }[] = [];
-    for (const shard of this.shards()) {
-      for (const entry of this.#entries(scope, shard, places[shard] ?? beyond, query, limit + 1)) found.push({ shard, entry });
-    }
-    found.sort((a, b) => b.entry.timeMs - a.entry.timeMs || (a.shard < b.shard ? 1 : a.shard > b.shard ? -1 : b.entry.seq - a.entry.seq));
+    const found = merged(this.shards().map((shard) => ({ shard, entries: this.#entries(scope, shard, places[shard] ?? beyond, query, limit + 1) })), limit + 1);
     const shown = found.slice(0, limit);
     const rows = this.#links(shown);
     if (found.length <= limit) return { rows };
@@ -204,8 +219,11 @@ export class TrailReader {
   /** Newest first in chain order; a clock that was set back moves nothing. */
   #entries(scope: number, shard: string, below: number, query: EventQuery, limit: number): Entry[] {
     const { fromMs = 0, toMs = Number.MAX_SAFE_INTEGER } = query;
+    const newest = this.#newest.get(scope, shard, toMs);
     const found: Entry[] = [];
-    for (const { entries } of this.#chunks.iterate(scope, shard, below, fromMs, toMs)) {
+    if (newest === undefined) return found;
+    for (const { high_ms: highMs, entries } of this.#chunks.iterate(scope, shard, Math.min(newest.first_seq, below - 1))) {
+      if (highMs < fromMs) break;
       for (const entry of readEntries(entries).reverse()) {
         if (entry.seq >= below || entry.timeMs < fromMs || entry.timeMs > toMs) continue;
         found.push(entry);
@@ -231,7 +249,7 @@ export class TrailReader {
   }
 
   /** Neighbours lie in one segment: it is read once for all of them. */
-  #links(places: readonly { readonly shard: string; readonly entry: Entry }[]): AuditRow[] {
+  #links(places: readonly Found[]): AuditRow[] {
     const found: AuditRow[] = [];
     let held: { readonly shard: string; readonly first: number; readonly end: number; readonly rows: ReadonlyMap<number, AuditRow> } | undefined;
     for (const { shard, entry: { seq } } of places) {
@@ -246,6 +264,29 @@ export class TrailReader {
     }
     return found;
   }
+}
+
+interface Found {
+  readonly shard: string;
+  readonly entry: Entry;
+}
+
+/** By time across chains, each in its own order: what a page leaves out lies behind all it shows. */
+function merged(chains: readonly { readonly shard: string; readonly entries: readonly Entry[] }[], limit: number): readonly Found[] {
+  const at = chains.map(() => 0);
+  const found: Found[] = [];
+  while (found.length < limit) {
+    let best: { readonly i: number; readonly entry: Entry } | undefined;
+    for (const [i, { entries }] of chains.entries()) {
+      const entry = entries[at[i] ?? 0];
+      if (entry !== undefined && (best === undefined || entry.timeMs >= best.entry.timeMs)) best = { i, entry };
+    }
+    const chain = best && chains[best.i];
+    if (best === undefined || chain === undefined) break;
+    found.push({ shard: chain.shard, entry: best.entry });
+    at[best.i] = (at[best.i] ?? 0) + 1;
+  }
+  return found;
 }
 
 function placesText(places: Places): string {

@@ -250,6 +250,32 @@ describe('the chain', () => {
 });
 
 describe('looking events up', () => {
+  it('finds what lies in a range of time, whatever the clock did', async () => {
+    const start = now;
+    const written: number[] = [];
+    for (let i = 0; i < 90; i++) {
+      // Mostly forward; now and then an hour back, or a day ahead.
+      now += i % 17 === 16 ? -3_600_000 : i % 41 === 40 ? 86_400_000 : 60_000;
+      const count = 1 + ((i * 7) % 19);
+      await write(count);
+      written.push(...Array<number>(count).fill(now));
+    }
+    expect(written.length).toBeGreaterThan(700);
+    for (let i = 0; i < 60; i++) {
+      const from = start + ((i * 7919) % 200) * 60_000;
+      const to = from + ((i * 104_729) % 100) * 60_000 * (i % 5 === 0 ? 20 : 1);
+      const range = { StartTime: Math.floor(from / 1000), EndTime: Math.floor(to / 1000) };
+      let seen = 0;
+      let token: string | undefined;
+      do {
+        const page = await lookupEvents(store, account, region, { ...range, ...(token === undefined ? {} : { NextToken: token }) });
+        for (const event of page.Events) expect(event.EventTime >= range.StartTime && event.EventTime <= range.EndTime).toBe(true);
+        seen += page.Events.length;
+        token = page.NextToken;
+      } while (token !== undefined);
+      expect(seen).toBe(written.filter((time) => time >= from && time <= to).length);
+    }
+  });
   it('pages newest first, each event once', async () => {
     for (let i = 0; i < 12; i++) {
       now += 1000;
