@@ -216,16 +216,17 @@ export function list<T>(of: Shape<T>, limits: Limits = {}): ListShape<T> {
     kind: 'list', of, ...limits,
     read(value, path, reading) {
       if (!Array.isArray(value)) throw typeof value === 'object' ? mismatch(value, '') : fail('SerializationException', 'Unexpected field type');
-      const shown = element === undefined ? 'Value' : `Value '[${value.join(', ')}]'`;
-      checkLength(value.length, limits, (constraint) => reading.add(shown, path, constraint));
+      // Types first: what is no string cannot be shown in a sentence.
+      if (element !== undefined) for (const item of value) if (!absent(item) && typeof item !== 'string') throw mismatch(item, 'a String');
+      const shown = (): string => (element === undefined ? 'Value' : `Value '[${value.join(', ')}]'`);
+      checkLength(value.length, limits, (constraint) => reading.add(shown(), path, constraint));
       let broken = false;
       const items = value.map((item: unknown, i): T => {
         if (element === undefined) return of.read(item ?? {}, `${path}.${i + 1}.member`, reading);
-        if (!absent(item) && typeof item !== 'string') throw mismatch(item, 'a String');
         broken ||= !element.fits(item);
         return item as T;
       });
-      if (broken) reading.add(shown, path, `Member must satisfy constraint: [${element?.constraints.join(', ')}]`);
+      if (broken) reading.add(shown(), path, `Member must satisfy constraint: [${element?.constraints.join(', ')}]`);
       return items;
     },
   };

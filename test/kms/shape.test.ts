@@ -70,6 +70,7 @@ describe('wrong JSON types', () => {
     [{ KeyId: 'k', Plaintext: 0, EncryptionContext: { a: 1 } }, 'NUMBER_VALUE can not be converted to a String'],
     [{ KeyId: 'k', Plaintext: 0, GrantTokens: 'x' }, 'Unexpected field type'],
     [{ KeyId: 'k', Plaintext: 0, GrantTokens: [1] }, 'NUMBER_VALUE can not be converted to a String'],
+    [{ KeyId: 'k', Plaintext: 0, GrantTokens: [{ toString: 'x' }] }, 'Start of structure or map found where not expected.'],
     [[], 'Start of list found where not expected'],
     ['text', 'Unexpected field type'],
   ];
