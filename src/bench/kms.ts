@@ -16,7 +16,7 @@ export interface StartedEndpoint extends Endpoint {
 /** Our server in a process and a home of its own. */
 export async function startOurs(): Promise<StartedEndpoint> {
   const home = mkdtempSync(join(tmpdir(), 'strongroom-bench-'));
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'serve'], { cwd: root, env: { ...process.env, STRONGROOM_HOME: home, STRONGROOM_LISTEN: '127.0.0.1:0' }, stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, ['bin/strongroom.js', 'serve'], { cwd: root, env: { ...process.env, STRONGROOM_HOME: home, STRONGROOM_LISTEN: '127.0.0.1:0' }, stdio: ['ignore', 'pipe', 'ignore'] });
   const url = await readyUrl(child, /ready on (\S+)/);
   const file = readFileSync(join(home, 'credentials'), 'utf8');
   const value = (name: string): string => new RegExp(`${name}\\s*=\\s*(\\S+)`).exec(file)?.[1] ?? '';
@@ -31,7 +31,7 @@ export async function startOurs(): Promise<StartedEndpoint> {
 
 /** What node:http costs by itself. */
 export async function startBare(): Promise<StartedEndpoint> {
-  const child = fork(join(import.meta.dirname, 'bare-server.ts'), { cwd: root, execArgv: ['--import', 'tsx'], stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  const child = fork(join(import.meta.dirname, 'bare-server.mjs'), { cwd: root, execArgv: [], stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   const url = await readyUrl(child, /listening on (\S+)/);
   return { url, region: 'us-east-1', accessKeyId: 'AKIDBARESERVER000000', secretAccessKey: 'none', pid: child.pid ?? 0, async stop() { await ended(child); } };
 }

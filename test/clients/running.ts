@@ -22,6 +22,8 @@ export interface Running {
 export interface StartOptions {
   readonly home?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Another strongroom than the checkout's: a command that `serve` and its like are words of. */
+  readonly program?: { readonly command: readonly [string, ...string[]]; readonly cwd: string; readonly path?: string; readonly uid?: number };
 }
 
 export function newHome(): string {
@@ -32,7 +34,10 @@ export async function startServer(options: StartOptions = {}): Promise<Running> 
   const home = options.home ?? newHome();
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(AWS_|STRONGROOM_|VITEST|NODE_OPTIONS)/.test(name)));
   const serverEnv = { ...clean, STRONGROOM_HOME: home, STRONGROOM_LISTEN: '127.0.0.1:0', ...options.env };
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'serve'], { cwd: root, env: serverEnv, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { command: [command, ...words], cwd, path, uid } = options.program ?? { command: [process.execPath, '--import', 'tsx', 'src/cli/main.ts'] as const, cwd: root };
+  const user = { ...(uid === undefined ? {} : { uid, gid: uid }) };
+  const PATH = path === undefined ? {} : { PATH: path };
+  const child = spawn(command, [...words, 'serve'], { cwd, env: { ...serverEnv, ...PATH }, ...user, stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise<number | null>((done) => child.once('exit', done));
   const url = await new Promise<string>((done, fail) => {
     let text = '';
@@ -52,7 +57,8 @@ export async function startServer(options: StartOptions = {}): Promise<Running> 
     process: child,
     env,
     cli(...args) {
-      const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/strongroom.js', ...args], { cwd: root, env: { ...clean, STRONGROOM_HOME: home }, encoding: 'utf8' });
+      const [file, ...first]: readonly [string, ...string[]] = options.program?.command ?? [process.execPath, 'bin/strongroom.js'];
+      const { status, stdout, stderr } = spawnSync(file, [...first, ...args], { cwd, env: { ...clean, ...PATH, STRONGROOM_HOME: home }, ...user, encoding: 'utf8' });
       return { status, stdout, stderr };
     },
     async stop() {
