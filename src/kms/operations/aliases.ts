@@ -51,8 +51,7 @@ export const createAlias = operation({
     await run.permit('kms:CreateAlias', arnOf(run, name));
     const key = await run.open(target, { states: 'edit' });
     requireCustomerKey(key);
-    const present = await run.store.list<AliasRecord>('alias', { index: 'alias.key', equals: [key.id], limit: mostPerKey });
-    if (present.rows.length >= mostPerKey) throw fail('LimitExceededException', `The key ${key.arn} has ${mostPerKey} aliases already.`);
+    await requireRoom(run, key);
     const body: AliasRecord = { name, key: key.id, keyId: key.record.keyId, createdMs: run.nowMs, updatedMs: run.nowMs };
     await run.store.tx(async (tx) => {
       await run.reread(tx, key, 'edit');
@@ -65,6 +64,11 @@ export const createAlias = operation({
     return {};
   },
 });
+
+async function requireRoom(run: Run, key: Key): Promise<void> {
+  const present = await run.store.list<AliasRecord>('alias', { index: 'alias.key', equals: [key.id], limit: mostPerKey });
+  if (present.rows.length >= mostPerKey) throw fail('LimitExceededException', `The key ${key.arn} has ${mostPerKey} aliases already.`);
+}
 
 const taken = (run: Run, name: string) => fail('AlreadyExistsException', `An alias with the name ${arnOf(run, name)} already exists`);
 
@@ -81,6 +85,7 @@ export const updateAlias = operation({
     const from = await run.authorised(alias.body.keyId, {});
     const to = await run.open(target, { states: 'edit' });
     requireCustomerKey(to);
+    if (from.id !== to.id) await requireRoom(run, to);
     if (!sameKind(from, to)) throw validation('The current and new KMS keys of an alias must be of the same type and have the same key usage.');
     await run.store.tx(async (tx) => {
       await run.reread(tx, to, 'edit');
