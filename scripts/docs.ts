@@ -58,7 +58,7 @@ ${rows.join('\n')}
 - Answers are strictly consistent; AWS's are consistent after a while. So the passing states Creating and Updating never show, a rotation on
   demand is done when it is answered, and grant tokens are checked but never needed.
 - GetKeyLastUsage: uses are written every second; a crash forgets the last second's (the trail has them).
-- \`Recipient\` goes with symmetric keys, agreed secrets and random bytes; Decrypt under an RSA key does not take it.
+- \`Recipient\` goes with all five operations of the model, Decrypt under RSA keys included.
 - Request quotas (\`STRONGROOM_QUOTAS=aws\`) are those AWS's developer guide listed in 2026; ML-KEM, which is not in that list, has a bucket like the other
   asymmetric kinds.
 - Importing while a key is Disabled is allowed; AWS's texts contradict each other there. Wrapping ML-DSA and ML-KEM material by OAEP alone is

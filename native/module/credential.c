@@ -25,6 +25,7 @@
 #define PRINCIPAL_MAX 2048u
 #define ACCOUNT_MAX 64u
 #define SECRET_MADE 40u
+#define SECRET_MADE_LONG 48u
 #define SECRET_LEAST 16u                /* of a secret from outside, in production */
 #define SECRET_MOST 128u
 #define CLEAR_LEN(principal_len, secret_len) (8 + 2 + (principal_len) + 2 + (secret_len))
@@ -242,18 +243,30 @@ out:
 
 /* ---- the secret ----------------------------------------------------------- */
 
-/* 30 random bytes are 40 characters of the alphabet, each as likely. */
+static bool
+is_made(hsm_secret_source source)
+{
+	return source == HSM_SECRET_MADE || source == HSM_SECRET_MADE_LONG;
+}
+
+static size_t
+made_len(hsm_secret_source source)
+{
+	return source == HSM_SECRET_MADE_LONG ? SECRET_MADE_LONG : SECRET_MADE;
+}
+
+/* Three random bytes are four characters of the alphabet, each as likely. */
 static hsm_status
-secret_make(struct secret *secret)
+secret_make(size_t len, struct secret *secret)
 {
 	struct secret random = SECRET_NONE;
 	hsm_status st;
 
-	if ((st = secret_alloc(&random, SECRET_MADE / 4 * 3)) != HSM_OK)
+	if ((st = secret_alloc(&random, len / 4 * 3)) != HSM_OK)
 		goto out;
 	if ((st = rng_bytes(random.ptr, random.len)) != HSM_OK)
 		goto out;
-	if ((st = secret_alloc(secret, SECRET_MADE)) == HSM_OK)
+	if ((st = secret_alloc(secret, len)) == HSM_OK)
 		base64_encode(secret_in(&random), secret->ptr);
 out:
 	secret_wipe(&random);
@@ -308,8 +321,8 @@ secret_get(hsm_secret_source source, const char *from, struct secret *secret)
 {
 	hsm_status st;
 
-	if (source == HSM_SECRET_MADE)
-		return secret_make(secret);
+	if (is_made(source))
+		return secret_make(made_len(source), secret);
 	st = source == HSM_SECRET_ENV ? secret_from_env(from, secret) : secret_from_file(from, secret);
 	return st == HSM_OK ? secret_fits(secret_in(secret)) : st;
 }
@@ -387,7 +400,7 @@ static bool
 create_fits(const struct create *job, hsm_in id, hsm_in principal)
 {
 	return id_fits(id) && principal.len > 0 && principal.len <= PRINCIPAL_MAX && utf8_valid(principal)
-	       && (job->source == HSM_SECRET_MADE || job->from != NULL) && job->source <= HSM_SECRET_FILE;
+	       && (is_made(job->source) || job->from != NULL) && job->source <= HSM_SECRET_MADE_LONG;
 }
 
 hsm_status
@@ -410,7 +423,7 @@ hsm_credential_create(hsm_session service, hsm_part part, hsm_in id, hsm_in prin
 	if ((job.c = credential_new(p, id, principal, expires_ms)) == NULL)
 		goto out;
 	if (sealed->ptr == NULL || (shown != NULL && shown->ptr == NULL)) {
-		st = rooms(&job, source == HSM_SECRET_MADE ? SECRET_MADE : SECRET_MOST);
+		st = rooms(&job, is_made(source) ? made_len(source) : SECRET_MOST);
 		credential_free(job.c);
 		goto out;
 	}

@@ -89,7 +89,8 @@ HSM_MUST_USE hsm_status hsm_partition_close(hsm_part part);
 /* A partition of this process alone: never sealed, gone at close. */
 HSM_MUST_USE hsm_status hsm_partition_ephemeral(hsm_in label, hsm_part *part);
 /* Strict from now on, until it is closed: no keys in the clear come in
- * (hsm_create), no plaintext payload leaves (HSM_E_POLICY). */
+ * (hsm_create), no plaintext payload leaves, a caller's decryption included
+ * (HSM_E_POLICY). */
 HSM_MUST_USE hsm_status hsm_partition_restrict(hsm_part part);
 
 /* ---- sessions ----------------------------------------------------------- */
@@ -172,11 +173,12 @@ HSM_MUST_USE hsm_status hsm_token_mac(hsm_part part, hsm_in bytes, uint8_t mac[3
 
 /* ---- access keys: SigV4 is verified here, on a handle -------------------- */
 
-typedef enum { HSM_SECRET_MADE, HSM_SECRET_ENV, HSM_SECRET_FILE } hsm_secret_source;
+typedef enum { HSM_SECRET_MADE, HSM_SECRET_ENV, HSM_SECRET_FILE, HSM_SECRET_MADE_LONG } hsm_secret_source;
 
 /* Make an access key bound to (partition's account, id, principal, expiry in
- * ms since the epoch or 0). Its secret is 40 characters made here, or read by
- * the core from an environment variable or file (`from`). The secret leaves
+ * ms since the epoch or 0). Its secret is 40 characters made here (LONG: 48,
+ * as external key stores ask for), or read by the core from an environment
+ * variable or file (`from`). The secret leaves
  * once: into `shown` (payload; NULL: not), or by hsm_credential_write before
  * the next call closes the key. sealed: store it. */
 HSM_MUST_USE hsm_status hsm_credential_create(hsm_session service, hsm_part part, hsm_in id, hsm_in principal,
@@ -355,6 +357,7 @@ HSM_MUST_USE hsm_status hsm_data_key_pair(hsm_session session, hsm_key key, hsm_
  * by strict partitions too. Statuses as of the calls without a recipient, and
  * HSM_E_KEY_VALUE, HSM_E_KEY_TYPE, HSM_E_KEY_SIZE for the recipient's key. */
 HSM_MUST_USE hsm_status hsm_recipient_open(hsm_session session, hsm_key key, hsm_in pairs, hsm_in blob, hsm_in recipient, hsm_out *cms);
+HSM_MUST_USE hsm_status hsm_recipient_decrypt(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *params, hsm_in in, hsm_in recipient, hsm_out *cms);
 HSM_MUST_USE hsm_status hsm_recipient_data_key(hsm_session session, hsm_key key, hsm_in pairs, size_t len, hsm_in recipient, hsm_out *cms, hsm_out *blob);
 HSM_MUST_USE hsm_status hsm_recipient_data_key_pair(hsm_session session, hsm_key key, hsm_in pairs, hsm_spec spec, hsm_in recipient, hsm_out *spki, hsm_out *cms, hsm_out *blob);
 HSM_MUST_USE hsm_status hsm_recipient_random(hsm_session session, size_t len, hsm_in recipient, hsm_out *cms);

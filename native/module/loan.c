@@ -12,7 +12,7 @@ loan_indicate(const struct loan *loan, uint32_t use)
 {
 	if ((object_facts(loan->object)->flags & FACT_ALWAYS_ASKS) != 0)
 		return HSM_E_NOT_LOGGED_IN;
-	return gate_indicate(loan->mech, object_key(loan->object), use, loan->params);
+	return gate_indicate(loan->mech, object_key(loan->object), use & ~USE_ATTESTED, loan->params);
 }
 
 hsm_status

@@ -20,8 +20,11 @@ struct object;
 #define USE_CHANGE    0x2000u     /* attributes */
 #define USE_SEAL      0x4000u
 #define USE_DESTROY   0x8000u
+/* Beside MECH_DECRYPT: the plaintext leaves for an attested recipient only. */
+#define USE_ATTESTED  0x100000u
 
-/* The loan, after the one gate said yes: `use` is one MECH_* bit, mech NULL
+/* The loan, after the one gate said yes: `use` is one MECH_* bit
+ * (with USE_ATTESTED where that is so), mech NULL
  * where no mechanism is involved. Loads the key for the MECH_ bits.
  * A KDK works only through the envelope calls: MECH_ENCRYPT or MECH_DECRYPT
  * with mech NULL. The loan may be given back by another thread.

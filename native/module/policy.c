@@ -94,7 +94,7 @@ policy_mech(const struct policy_ask *ask)
 	const struct facts *f = ask->facts;
 	uint32_t bits;
 
-	if ((m->flags & ask->use) == 0)
+	if ((m->flags & ask->use & ~USE_ATTESTED) == 0)
 		return HSM_E_MECH;
 	/* A derivation key does one job, through the envelope calls. */
 	if (f->spec.type == HSM_KEY_KDK || f->spec.type == HSM_KEY_SIGV4)
@@ -126,10 +126,14 @@ policy_dates(const struct policy_ask *ask)
 	return f->end.len == 8 && memcmp(today, f->end.ptr, 8) > 0 ? HSM_E_EXPIRED : HSM_OK;
 }
 
-/* Unauthenticated ways of bringing keys in are off where it is strict. */
+/* Unauthenticated ways of bringing keys in are off where it is strict, and a
+ * tenant gets no plaintext. (The envelope calls name no mechanism, and see to
+ * it themselves.) */
 static hsm_status
 policy_strict(const struct policy_ask *ask)
 {
+	if (ask->role == HSM_ROLE_CALLER && ask->mech != NULL && ask->use == MECH_DECRYPT)
+		return HSM_E_POLICY;
 	if (ask->use == MECH_UNWRAP && ask->mech != NULL
 	    && (ask->mech->id == HSM_RSA_PKCS || ask->mech->id == HSM_RSA_X_509 || ask->mech->id == HSM_AES_CBC
 	        || ask->mech->id == HSM_AES_CBC_PAD || ask->mech->id == HSM_AES_ECB || ask->mech->id == HSM_AES_CTR))
@@ -160,7 +164,7 @@ policy_check(const struct policy_ask *ask)
 		return st;
 	if ((ask->use & USES_OF_OBJECTS) != 0)
 		return HSM_OK;
-	if ((uses_of(ask) & ask->use) == 0)
+	if ((uses_of(ask) & ask->use & ~USE_ATTESTED) == 0)
 		return HSM_E_POLICY;
 	if (ask->mech != NULL && (st = policy_mech(ask)) != HSM_OK)
 		return st;

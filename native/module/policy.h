@@ -20,7 +20,7 @@ struct policy_ask {
 	bool strict;                    /* the object's partition */
 	hsm_in account;                 /* the session's */
 	const struct facts *facts;
-	uint32_t use;                   /* one MECH_ or USE_ bit */
+	uint32_t use;                   /* one MECH_ or USE_ bit; USE_ATTESTED beside MECH_DECRYPT */
 	const struct mech *mech;        /* NULL: none */
 };
 

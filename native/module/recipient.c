@@ -10,6 +10,7 @@
 
 #define RANDOM_MAX 1024u
 #define AGREED_MAX 256u                 /* longest secret, for those who ask for the size */
+#define DECRYPTED_MAX 2048u             /* RSA with 16384 bits */
 
 struct job {
 	struct leave leave;
@@ -86,6 +87,47 @@ out:
 	object_release(o);
 	if (s != NULL)
 		session_release(s);
+	return out_settle(cms, st);
+}
+
+/* ---- Decrypt with a mechanism (RSA) --------------------------------------- */
+
+static hsm_status
+make_decrypted(struct job *job)
+{
+	hsm_out plain;
+	hsm_status st = secret_alloc(&job->clear, job->blob.len);
+
+	if (st != HSM_OK)
+		return st;
+	plain = (hsm_out){ job->clear.ptr, job->clear.len, 0 };
+	st = job->loan->mech->open(object_key(job->loan->object), job->loan->params, job->blob, &plain);
+	/* Past the message nothing was written. */
+	if (st == HSM_OK)
+		job->clear.len = plain.len;
+	return st;
+}
+
+hsm_status
+hsm_recipient_decrypt(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *params, hsm_in in, hsm_in recipient, hsm_out *cms)
+{
+	struct job job = { .leave = { .out = cms, .recipient = recipient }, .blob = in, .make = make_decrypted };
+	struct loan loan;
+	hsm_status st;
+
+	if ((st = loan_take(session, key, MECH_DECRYPT | USE_ATTESTED, mech, params, &loan)) != HSM_OK)
+		goto out;
+	job.loan = &loan;
+	job.len = cms->ptr == NULL ? in.len : 1;
+	st = HSM_E_MECH;
+	if (loan.mech->open == NULL)
+		goto out;
+	st = HSM_E_CIPHERTEXT_LEN;
+	if (in.len == 0 || in.len > DECRYPTED_MAX)
+		goto out;
+	st = job_run(&job, loan.mech->heap + 3 * in.len, loan.mech->depth);
+out:
+	loan_return(&loan);
 	return out_settle(cms, st);
 }
 

@@ -21,14 +21,15 @@ struct CredentialCreate : Call {
     arg.String(3, "principal", principal_room, &principal);
     expires_ms = arg.Count(4, "expiresMs");
     uint32_t number = arg.Word(5, "source");
-    if (number > HSM_SECRET_FILE) arg.Refuse("source", "0 (made), 1 (environment) or 2 (file)");
-    source = number == 0 ? HSM_SECRET_MADE : number == 1 ? HSM_SECRET_ENV : HSM_SECRET_FILE;
+    if (number > HSM_SECRET_MADE_LONG) arg.Refuse("source", "0 (made), 1 (environment), 2 (file) or 3 (made, long)");
+    source = number > HSM_SECRET_MADE_LONG ? HSM_SECRET_MADE : static_cast<hsm_secret_source>(number);
     arg.CString(6, "from", from);
     arg.Room(7, "shown", &shown);
     arg.RoomGiven(8, "sealed", &sealed);
   }
   hsm_status Run() {
-    return hsm_credential_create(service, part, id, principal, expires_ms, source, source == HSM_SECRET_MADE ? nullptr : from,
+    return hsm_credential_create(service, part, id, principal, expires_ms, source,
+                                 source == HSM_SECRET_ENV || source == HSM_SECRET_FILE ? from : nullptr,
                                  shown.ptr == nullptr ? nullptr : &shown, &sealed, &key);
   }
   napi_value Answer(napi_env env) { return Numbers(env, {key, sealed.len, shown.len}); }

@@ -21,6 +21,27 @@ struct RecipientOpen : Call {
   napi_value Answer(napi_env env) { return Length(env, cms.len); }
 };
 
+// recipientDecrypt(session, key, mech, input, recipient, cms, params...): length
+struct RecipientDecrypt : Call {
+  hsm_session session;
+  hsm_key key;
+  hsm_mech mech;
+  hsm_in input, recipient;
+  hsm_out cms;
+  Params params;
+  void Read(Args& arg) {
+    session = arg.Handle(0, "session");
+    key = arg.Handle(1, "key");
+    mech = arg.Word(2, "mech");
+    arg.Bytes(3, "input", &input);
+    arg.Bytes(4, "recipient", &recipient);
+    arg.RoomGiven(5, "cms", &cms);
+    params.Read(arg, 6);
+  }
+  hsm_status Run() { return hsm_recipient_decrypt(session, key, mech, params.get(), input, recipient, &cms); }
+  napi_value Answer(napi_env env) { return Length(env, cms.len); }
+};
+
 // recipientDataKey(session, key, pairs, length, recipient, cms, blob): lengths of [cms, blob]
 struct RecipientDataKey : Call {
   hsm_session session;
@@ -162,6 +183,8 @@ struct ImportFinish : Call {
 
 const Export kList[] = {
     NOW("recipientOpen", RecipientOpen),
+    NOW("recipientDecrypt", RecipientDecrypt),
+    LATER("recipientDecryptSlow", RecipientDecrypt),
     NOW("recipientDataKey", RecipientDataKey),
     NOW("recipientDataKeyPair", RecipientDataKeyPair),
     LATER("recipientDataKeyPairSlow", RecipientDataKeyPair),

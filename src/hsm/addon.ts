@@ -124,6 +124,8 @@ export interface Addon {
   dataKeyPairSlow(session: number, key: number, pairs: Uint8Array, type: number, param: number, spki: Uint8Array, plain: Uint8Array | undefined, blob: Uint8Array): Promise<[spki: number, plain: number, blob: number]>;
 
   recipientOpen(session: number, key: number, pairs: Uint8Array, blob: Uint8Array, recipient: Uint8Array, cms: Uint8Array): number;
+  recipientDecrypt(session: number, key: number, mech: number, input: Uint8Array, recipient: Uint8Array, cms: Uint8Array, ...params: AddonParams): number;
+  recipientDecryptSlow(session: number, key: number, mech: number, input: Uint8Array, recipient: Uint8Array, cms: Uint8Array, ...params: AddonParams): Promise<number>;
   recipientDataKey(session: number, key: number, pairs: Uint8Array, length: number, recipient: Uint8Array, cms: Uint8Array, blob: Uint8Array): [cms: number, blob: number];
   recipientDataKeyPair(session: number, key: number, pairs: Uint8Array, type: number, param: number, recipient: Uint8Array, spki: Uint8Array, cms: Uint8Array, blob: Uint8Array): [spki: number, cms: number, blob: number];
   recipientDataKeyPairSlow(session: number, key: number, pairs: Uint8Array, type: number, param: number, recipient: Uint8Array, spki: Uint8Array, cms: Uint8Array, blob: Uint8Array): Promise<[spki: number, cms: number, blob: number]>;

@@ -105,7 +105,8 @@ export interface CoreInfo {
 
 export type Mode = 'production' | 'dev' | 'lab';
 export type Unseal = { readonly how: 'keyfile' | 'passphrase'; readonly path: string };
-export type SecretSource = { readonly from: 'made' } | { readonly from: 'env'; readonly name: string } | { readonly from: 'file'; readonly path: string };
+/** made: 40 characters; long: 48, as external key stores ask for. */
+export type SecretSource = { readonly from: 'made'; readonly long?: boolean } | { readonly from: 'env'; readonly name: string } | { readonly from: 'file'; readonly path: string };
 
 export interface MechanismInfo {
   readonly id: number;
@@ -155,6 +156,7 @@ export interface ImportCore {
 /** KMS answers for an attested recipient (RSA, SubjectPublicKeyInfo): CMS EnvelopedData where plaintext would leave. */
 export interface RecipientCore {
   recipientOpen(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, blob: Uint8Array, recipient: Uint8Array): Buffer;
+  recipientDecrypt(session: SessionHandle, key: KeyHandle, mech: number, params: MechanismParams | undefined, input: Uint8Array, recipient: Uint8Array): Promise<Buffer>;
   recipientDataKey(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, length: number, recipient: Uint8Array): { readonly cms: Buffer; readonly blob: Buffer };
   recipientDataKeyPair(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, spec: KeySpec, recipient: Uint8Array): Promise<{ readonly publicKey: Buffer; readonly cms: Buffer; readonly blob: Buffer }>;
   recipientRandom(session: SessionHandle, length: number, recipient: Uint8Array): Buffer;
@@ -208,7 +210,7 @@ export interface Core {
   logout(session: SessionHandle): void;
   setPin(session: SessionHandle, role: 'user' | 'officer', pin: Uint8Array): void;
 
-  /** `shown`: the 40 characters, once; release it when they have left. */
+  /** `shown`: the secret's characters, once; release it when they have left. */
   createCredential(service: SessionHandle, partition: PartitionHandle, id: string, principal: string, expiresMs: number, source: SecretSource, show: boolean):
     { readonly key: KeyHandle; readonly sealed: Buffer; readonly shown?: Payload };
   writeCredential(service: SessionHandle, key: KeyHandle, path: string, profile: string): void;

@@ -207,7 +207,7 @@ export class NativeCore implements Core, ImportCore, KeepCore, RecipientCore {
     service: SessionHandle, partition: PartitionHandle, id: string, principal: string, expiresMs: number, source: SecretSource, show: boolean,
   ): { readonly key: KeyHandle; readonly sealed: Buffer; readonly shown?: Payload } {
     const from = source.from === 'env' ? source.name : source.from === 'file' ? source.path : '';
-    const number = source.from === 'env' ? 1 : source.from === 'file' ? 2 : 0;
+    const number = source.from === 'env' ? 1 : source.from === 'file' ? 2 : source.long === true ? 3 : 0;
     const shown = show ? this.payload(128) : undefined;
     try {
       const [key, length, shownLength] = this.#addon.credentialCreate(service, partition, id, principal, expiresMs, number, from, shown?.room, this.#desk);
@@ -456,6 +456,11 @@ export class NativeCore implements Core, ImportCore, KeepCore, RecipientCore {
 
   recipientOpen(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, blob: Uint8Array, recipient: Uint8Array): Buffer {
     return this.#answer(this.#addon.recipientOpen(session, key, pairs, blob, recipient, this.#desk));
+  }
+
+  async recipientDecrypt(session: SessionHandle, key: KeyHandle, mech: number, params: MechanismParams | undefined, input: Uint8Array, recipient: Uint8Array): Promise<Buffer> {
+    const cms = Buffer.allocUnsafeSlow(8192);
+    return cms.subarray(0, await this.#addon.recipientDecryptSlow(session, key, mech, input, recipient, cms, ...this.#params(params)));
   }
 
   recipientDataKey(session: SessionHandle, key: KeyHandle, pairs: Uint8Array, length: number, recipient: Uint8Array): { readonly cms: Buffer; readonly blob: Buffer } {

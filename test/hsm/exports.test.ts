@@ -8,7 +8,7 @@ const calls = [...header.matchAll(/\bhsm_(\w+)\([^;{]*\);/g)].map(([, name]) => 
 
 /** Calls that may run on the queue: slow mechanisms, key generation, PIN and passphrase derivation. */
 const slow = [
-  'batch', 'create', 'dataKeyPair', 'decrypt', 'derive', 'encrypt', 'final', 'generatePair', 'importBegin', 'importFinish', 'login', 'once', 'pinCheck', 'pinSet', 'recipientDataKeyPair', 'recover', 'rootCreate',
+  'batch', 'create', 'dataKeyPair', 'decrypt', 'derive', 'encrypt', 'final', 'generatePair', 'importBegin', 'importFinish', 'login', 'once', 'pinCheck', 'pinSet', 'recipientDataKeyPair', 'recipientDecrypt', 'recover', 'rootCreate',
   'rootOpen', 'selfTest', 'sign', 'tokenCreate', 'tokenPin', 'tokenReset', 'unwrap', 'verify', 'wrap',
 ].map((name) => `${name}Slow`);
 
@@ -23,7 +23,7 @@ const giving = {
   ],
   'ciphertext, signature, MAC, digest, public key, sealed or wrapped object, random': [
     'attrGet', 'batch', 'digest', 'encapsulate', 'encrypt', 'envelopeMove', 'envelopeSeal', 'final', 'importBegin', 'keepSeal', 'keepSign', 'objectSeal', 'once', 'partitionCreate',
-    'publicKey', 'random', 'recipientAgree', 'recipientDataKey', 'recipientDataKeyPair', 'recipientOpen', 'recipientRandom', 'recordMac', 'rootCreate', 'sha256', 'sign', 'tokenCreate', 'tokenMac', 'tokenPin', 'tokenReset', 'tokenTag', 'update', 'wrap',
+    'publicKey', 'random', 'recipientAgree', 'recipientDataKey', 'recipientDataKeyPair', 'recipientDecrypt', 'recipientOpen', 'recipientRandom', 'recordMac', 'rootCreate', 'sha256', 'sign', 'tokenCreate', 'tokenMac', 'tokenPin', 'tokenReset', 'tokenTag', 'update', 'wrap',
   ],
   'payload by contract': ['agree', 'credentialCreate', 'dataKey', 'dataKeyPair', 'decrypt', 'envelopeOpen', 'keepOpen', 'kemOpen', 'kemSeal', 'recover'],
   'bytes the caller gave': ['base64', 'jsonCut', 'payloadAlloc', 'payloadFree', 'payloadWipe'],

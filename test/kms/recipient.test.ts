@@ -39,6 +39,16 @@ describe('enveloped answers', () => {
     expect((await w.refusal('Decrypt', { CiphertextBlob, ...recipient() })).code).toBe('InvalidCiphertextException');
   });
 
+  test.each(['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256'])('Decrypt with RSA, %s', async (EncryptionAlgorithm) => {
+    const { KeyId, Arn } = await create({ KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' });
+    const { CiphertextBlob } = await w.call('Encrypt', { KeyId, EncryptionAlgorithm, Plaintext: Buffer.from('for one reader') });
+    const answer = await w.call('Decrypt', { KeyId, EncryptionAlgorithm, CiphertextBlob, ...recipient() });
+    expect(answer).toEqual({ KeyId: Arn, CiphertextForRecipient: expect.any(Buffer), EncryptionAlgorithm });
+    expect(opened(answer.CiphertextForRecipient).toString()).toBe('for one reader');
+    CiphertextBlob[9] ^= 1;
+    expect((await w.refusal('Decrypt', { KeyId, EncryptionAlgorithm, CiphertextBlob, ...recipient() })).code).toBe('InvalidCiphertextException');
+  });
+
   test('GenerateDataKey and its pair', async () => {
     const { KeyId, Arn } = await create();
     const key = await w.call('GenerateDataKey', { KeyId, KeySpec: 'AES_256', ...recipient() });

@@ -266,6 +266,26 @@ a_made_secret_is_shown_once_and_sealed(void **state)
 	}
 }
 
+/* As long as external key stores ask for: 43 to 64 characters. */
+static void
+a_made_secret_may_be_longer(void **state)
+{
+	uint8_t shown[64], sealed[512];
+	hsm_out show = { NULL, 0, 0 }, seal = ROOM(sealed);
+	hsm_key key;
+
+	(void)state;
+	assert_int_equal(hsm_credential_create(service, part, IN("XKSALONG"), IN("p"), 0, HSM_SECRET_MADE_LONG, NULL, &show, &seal, &key), HSM_OK);
+	assert_int_equal(show.len, 48);
+	show = ROOM(shown);
+	seal = ROOM(sealed);
+	assert_int_equal(hsm_credential_create(service, part, IN("XKSALONG"), IN("p"), 0, HSM_SECRET_MADE_LONG, NULL, &show, &seal, &key), HSM_OK);
+	assert_int_equal(show.len, 48);
+	assert_int_equal(verify_with(key, (char *)shown, 48, "us-east-1"), HSM_OK);
+	assert_int_equal(verify_with(key, (char *)shown, 40, "us-east-1"), HSM_E_SIGNATURE);
+	assert_int_equal(hsm_credential_close(service, key), HSM_OK);
+}
+
 static void
 rooms_are_asked_for(void **state)
 {
@@ -445,6 +465,7 @@ main(void)
 		cmocka_unit_test(the_scope_is_part_of_what_is_signed),
 		cmocka_unit_test(expiry_and_payload_claims),
 		cmocka_unit_test(a_made_secret_is_shown_once_and_sealed),
+		cmocka_unit_test(a_made_secret_may_be_longer),
 		cmocka_unit_test(rooms_are_asked_for),
 		cmocka_unit_test(who_may),
 		cmocka_unit_test(secrets_from_the_environment_and_from_files),

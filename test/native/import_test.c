@@ -407,9 +407,53 @@ an_agreed_secret_for_a_recipient(void **state)
 	assert_int_equal(hsm_destroy(service, key), HSM_OK);
 }
 
+/* What RSA decrypts, for a recipient: every length, and nothing for what does
+ * not open. */
+static void
+a_decrypted_message_for_a_recipient(void **state)
+{
+	const hsm_in to = { rsa_spki, rsa_spki_len };
+	const hsm_attr attrs[] = { { HSM_ATTR_DECRYPT, IN("\1") } };
+	const hsm_params oaep = { .hash = HSM_SHA256, .mgf = HSM_SHA256 }, other = { .hash = HSM_SHA1, .mgf = HSM_SHA1 };
+	uint8_t sealed[256], cms[2048], plain[4200], clear[190];
+	hsm_out b = ROOM(sealed), c = ROOM(cms);
+	hsm_key key;
+
+	(void)state;
+	assert_int_equal(hsm_generate_pair(service, part, (hsm_spec){ HSM_KEY_RSA, 2048 }, NULL, NULL, 0, attrs, 1, NULL, &key), HSM_OK);
+	static const size_t sizes[] = { 0, 1, 15, 16, 17, 32, 190 };
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		memset(clear, (int)i + 1, sizes[i]);
+		b = ROOM(sealed);
+		c = ROOM(cms);
+		assert_int_equal(hsm_encrypt(caller, key, HSM_RSA_OAEP, &oaep, (hsm_in){ clear, sizes[i] }, &b), HSM_OK);
+		assert_int_equal(hsm_recipient_decrypt(caller, key, HSM_RSA_OAEP, &oaep, (hsm_in){ sealed, b.len }, to, &c), HSM_OK);
+		assert_int_equal(open_cms((hsm_in){ cms, c.len }, plain), sizes[i]);
+		assert_memory_equal(plain, clear, sizes[i]);
+	}
+	assert_int_equal(hsm_recipient_decrypt(caller, key, HSM_RSA_OAEP, &other, (hsm_in){ sealed, b.len }, to, &c), HSM_E_CIPHERTEXT);
+	assert_int_equal(c.len, 0);
+	assert_int_equal(hsm_recipient_decrypt(caller, key, HSM_RSA_OAEP, &oaep, (hsm_in){ sealed, b.len - 1 }, to, &c), HSM_E_CIPHERTEXT_LEN);
+	assert_int_equal(hsm_recipient_decrypt(caller, key, HSM_RSA_OAEP, &oaep, HSM_NONE, to, &c), HSM_E_CIPHERTEXT_LEN);
+	assert_int_equal(hsm_recipient_decrypt(caller, key, HSM_RSA_OAEP, &oaep, (hsm_in){ sealed, b.len }, HSM_NONE, &c), HSM_E_ARGS);
+	assert_int_equal(hsm_recipient_decrypt(caller, key, HSM_SHA256_RSA_PKCS, &oaep, (hsm_in){ sealed, b.len }, to, &c), HSM_E_MECH);
+	assert_int_equal(hsm_recipient_decrypt(service, key, HSM_RSA_OAEP, &oaep, (hsm_in){ sealed, b.len }, to, &c), HSM_E_ROLE);
+	c = (hsm_out){ NULL, 0, 0 };
+	assert_int_equal(hsm_recipient_decrypt(caller, key, HSM_RSA_OAEP, &oaep, (hsm_in){ sealed, b.len }, to, &c), HSM_OK);
+	assert_true(c.len > 600 && c.len < 900);
+	c = (hsm_out){ cms, 100, 0 };
+	assert_int_equal(hsm_recipient_decrypt(caller, key, HSM_RSA_OAEP, &oaep, (hsm_in){ sealed, b.len }, to, &c), HSM_E_BUFFER);
+	assert_int_equal(hsm_destroy(service, key), HSM_OK);
+}
+
 static void
 a_strict_partition_serves_recipients_alone(void **state)
 {
+	const hsm_params oaep = { .hash = HSM_SHA256, .mgf = HSM_SHA256 };
+	const hsm_attr decrypts[] = { { HSM_ATTR_DECRYPT, IN("\1") } };
+	uint8_t message[256];
+	hsm_out m = ROOM(message);
+	hsm_key pair;
 	const hsm_in to = { rsa_spki, rsa_spki_len };
 	uint8_t sealed[256], blob[256], cms[1024], plain[4200];
 	hsm_out out = ROOM(sealed), b = ROOM(blob), c = ROOM(cms), p = ROOM(plain);
@@ -432,6 +476,17 @@ a_strict_partition_serves_recipients_alone(void **state)
 	assert_int_equal(hsm_envelope_open(session, key, HSM_NONE, (hsm_in){ blob, b.len }, &p), HSM_E_POLICY);
 	c = ROOM(cms);
 	assert_int_equal(hsm_recipient_open(session, key, HSM_NONE, (hsm_in){ blob, b.len }, to, &c), HSM_OK);
+
+	assert_int_equal(hsm_generate_pair(service, strict, (hsm_spec){ HSM_KEY_RSA, 2048 }, NULL, NULL, 0, decrypts, 1, NULL, &pair), HSM_OK);
+	assert_int_equal(hsm_encrypt(session, pair, HSM_RSA_OAEP, &oaep, IN("for one reader"), &m), HSM_OK);
+	p = ROOM(plain);
+	assert_int_equal(hsm_decrypt(session, pair, HSM_RSA_OAEP, &oaep, (hsm_in){ message, m.len }, &p), HSM_E_POLICY);
+	assert_int_equal(p.len, 0);
+	assert_int_equal(hsm_begin(session, MECH_DECRYPT, pair, HSM_RSA_OAEP, &oaep), HSM_E_POLICY);
+	c = ROOM(cms);
+	assert_int_equal(hsm_recipient_decrypt(session, pair, HSM_RSA_OAEP, &oaep, (hsm_in){ message, m.len }, to, &c), HSM_OK);
+	assert_int_equal(open_cms((hsm_in){ cms, c.len }, plain), 14);
+	assert_memory_equal(plain, "for one reader", 14);
 	assert_int_equal(hsm_partition_close(strict), HSM_OK);
 }
 
@@ -501,6 +556,7 @@ main(void)
 		cmocka_unit_test(a_token_belongs_to_its_key_account_and_time),
 		cmocka_unit_test(a_recipient_gets_cms_instead_of_plaintext),
 		cmocka_unit_test(an_agreed_secret_for_a_recipient),
+		cmocka_unit_test(a_decrypted_message_for_a_recipient),
 		cmocka_unit_test(a_strict_partition_serves_recipients_alone),
 		cmocka_unit_test(room_that_runs_out),
 	};

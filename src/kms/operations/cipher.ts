@@ -223,7 +223,9 @@ export const decrypt = operation({
 
 /** Plaintext that only the attested recipient can read. */
 async function unsealFor(run: Run, recipient: Recipient, key: Key, algorithm: Algorithm, pairs: Buffer, blob: Buffer, materialId: string | undefined): Promise<Buffer> {
-  if (algorithm !== symmetric) throw fail('UnsupportedOperationException', 'Recipient is supported with symmetric encryption keys only.');
+  if (algorithm !== symmetric) {
+    return run.lend(key, (handle) => run.core.recipientDecrypt(run.session, handle, MECH.RSA_OAEP, oaepOf(algorithm).params, blob, recipient.publicKey)).catch(asCiphertext);
+  }
   const sealed = await run.sealed(key, materialId);
   try {
     return run.core.recipientOpen(run.session, run.handle(sealed), pairs, blob, recipient.publicKey);
