@@ -43,7 +43,9 @@ export interface Config {
   readonly home: string;
   readonly host: string;
   readonly port: number;
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
+  /** Names of the client certificates that the XKS proxy takes; empty: any that the authority signed. */
+  readonly xksClientNames: readonly string[];
   readonly regions: readonly string[];
   readonly account: string;
   readonly mode?: Mode;
@@ -78,6 +80,9 @@ export function readConfig(env: Environment): Config {
   const cert = env['STRONGROOM_TLS_CERT'];
   const key = env['STRONGROOM_TLS_KEY'];
   if ((cert === undefined) !== (key === undefined)) throw new ConfigError('STRONGROOM_TLS_CERT and STRONGROOM_TLS_KEY go together');
+  const clientCa = env['STRONGROOM_XKS_CLIENT_CA'];
+  if (clientCa !== undefined && cert === undefined) throw new ConfigError('STRONGROOM_XKS_CLIENT_CA needs STRONGROOM_TLS_CERT and STRONGROOM_TLS_KEY: without TLS there are no certificates');
+  if (clientCa === undefined && env['STRONGROOM_XKS_CLIENT_NAMES'] !== undefined) throw new ConfigError('STRONGROOM_XKS_CLIENT_NAMES needs STRONGROOM_XKS_CLIENT_CA');
   const passphrase = env['STRONGROOM_PASSPHRASE_FILE'];
   const accessKeyId = env['STRONGROOM_ROOT_ACCESS_KEY_ID'];
   if (accessKeyId !== undefined && !/^\w{16,128}$/.test(accessKeyId)) throw new ConfigError('STRONGROOM_ROOT_ACCESS_KEY_ID: 16 to 128 letters, digits or _');
@@ -89,7 +94,8 @@ export function readConfig(env: Environment): Config {
     quotas: quotas === 'aws',
     ...(attestationRoots === undefined ? {} : { attestationRoots: resolve(attestationRoots) }),
     ...listenOf(env['STRONGROOM_LISTEN'] ?? '127.0.0.1:4766'),
-    ...(cert !== undefined && key !== undefined ? { tls: { cert, key } } : {}),
+    ...(cert !== undefined && key !== undefined ? { tls: { cert, key, ...(clientCa === undefined ? {} : { clientCa: resolve(clientCa) }) } } : {}),
+    xksClientNames: (env['STRONGROOM_XKS_CLIENT_NAMES'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== ''),
     regions: regions.includes(region) ? [region, ...regions.filter((r) => r !== region)] : regions,
     account,
     ...(mode === undefined ? {} : { mode }),
@@ -199,7 +205,8 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
       }
     };
     const server: RunningServer = await createServer({
-      core, store, recorder, session, accounts, identities,
+      core, store, recorder, session, accounts, identities, keyring,
+      ...(config.tls?.clientCa === undefined ? {} : { xks: { clients: { names: config.xksClientNames } } }),
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
       adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...usageRoutes(store, usage), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account, reset })],
       home: config.home, host: config.host, port: config.port,

@@ -10,6 +10,7 @@ import { addPolicyCommands } from './policy.ts';
 import { addResetCommand, addSeedCommand } from './seed.ts';
 import { addServeCommand } from './serve.ts';
 import { addUsageCommand } from './usage.ts';
+import { addXksCommands } from './xks.ts';
 import { CommandError, exitCode, say } from './output.ts';
 
 const program = new Command('strongroom')
@@ -36,6 +37,7 @@ addPolicyCommands(program);
 addAuditCommands(program);
 addClockCommands(program);
 addUsageCommand(program);
+addXksCommands(program);
 addDoctorCommands(program);
 addSeedCommand(program);
 addResetCommand(program);

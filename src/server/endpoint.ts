@@ -62,6 +62,8 @@ export interface Exchange extends WireRequest {
   readonly requestId: string;
   readonly sourceIp: string;
   readonly secure: boolean;
+  /** The client certificate, where one was asked for and given. */
+  readonly client?: { readonly name: string; readonly trusted: boolean };
 }
 
 export interface Reply {

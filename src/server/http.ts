@@ -7,7 +7,8 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { createServer as createTlsServer } from 'node:https';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Endpoint, Reply } from './endpoint.ts';
+import { TLSSocket } from 'node:tls';
+import type { Endpoint, Exchange, Reply } from './endpoint.ts';
 import type { Health } from './health.ts';
 import * as json11 from './json11.ts';
 import type { Metrics } from './metrics.ts';
@@ -19,13 +20,31 @@ export interface HttpOptions {
   readonly metrics: Metrics;
   readonly health: () => Health;
   /** Files with PEM. */
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: TlsFiles;
   /** Other doors on the same socket, by the path they begin with. */
   readonly mounts?: readonly Mount[];
+  /** Other doors that take whole requests, as the endpoint does. */
+  readonly doors?: readonly Door[];
   readonly bodyLimit?: number;
 }
 
-/** A door of its own, e.g. the console or the XKS proxy: it gets requests as node:http gives them. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  /** Clients are asked for a certificate, and need not have one: who needs it says the door they come to. */
+  readonly clientCa?: string;
+}
+
+/** Takes requests whole, and answers them whole. */
+export interface Door {
+  readonly bodyLimit: number;
+  takes(url: string): boolean;
+  /** Never rejects. Wipes `exchange.body`. */
+  answer(exchange: Exchange): Promise<Reply>;
+  tooLarge(): Reply;
+}
+
+/** A door of its own, e.g. the console: it gets requests as node:http gives them. */
 export interface Mount {
   readonly prefix: string;
   readonly handle: (request: IncomingMessage, response: ServerResponse, requestId: string) => void;
@@ -41,7 +60,8 @@ const stopMs = 10_000;
 
 export class HttpDoor {
   readonly #options: HttpOptions;
-  readonly #bodyLimit: number;
+  /** The endpoint, which takes what no other door does. */
+  readonly #main: Omit<Door, 'takes'>;
   readonly #server: Server;
   readonly #secure: boolean;
   readonly #sockets = new Set<Socket>();
@@ -49,13 +69,14 @@ export class HttpDoor {
 
   constructor(options: HttpOptions) {
     this.#options = options;
-    this.#bodyLimit = options.bodyLimit ?? defaultBodyLimit;
+    const { endpoint, bodyLimit = defaultBodyLimit } = options;
+    this.#main = { bodyLimit, answer: (exchange) => endpoint.answer(exchange), tooLarge: () => endpoint.refuse(refusals.tooLarge(bodyLimit)) };
     this.#secure = options.tls !== undefined;
     const limits = { headersTimeout: headerMs, requestTimeout: requestMs, keepAliveTimeout: idleMs, maxHeaderSize: 32 * 1024, noDelay: true, connectionsCheckingInterval: 5_000 };
     const listener: RequestListener = (request, response) => { this.#take(request, response); };
     this.#server = options.tls === undefined
       ? createServer(limits, listener)
-      : createTlsServer({ ...limits, cert: readFileSync(options.tls.cert), key: readFileSync(options.tls.key), minVersion: 'TLSv1.2' }, listener);
+      : createTlsServer({ ...limits, ...certificates(options.tls), minVersion: 'TLSv1.2' }, listener);
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => { this.#sockets.delete(socket); });
@@ -97,14 +118,16 @@ export class HttpDoor {
   #take(request: IncomingMessage, response: ServerResponse): void {
     const requestId = randomUuid();
     const { method = '', url = '' } = request;
-    if (method === 'POST' && url === '/') return this.#receive(request, response, requestId);
+    if (method === 'POST' && url === '/') return this.#receive(this.#main, request, response, requestId);
+    const door = this.#options.doors?.find((other) => other.takes(url));
+    if (door !== undefined) return this.#receive(door, request, response, requestId);
     const mount = this.#options.mounts?.find(({ prefix }) => url.startsWith(prefix));
     if (mount !== undefined) return mount.handle(request, response, requestId);
     const path = url.split('?', 1)[0];
     if (method === 'GET' && path === '/health') return this.#health(response, requestId);
     if (method === 'GET' && path === '/metrics') return this.#send(response, { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: this.#options.metrics.text() }, requestId);
     // The query services take GET too: presigned GetCallerIdentity is a common proof of who one is.
-    if (path === '/' && (method === 'POST' || (method === 'GET' && url !== '/'))) return this.#receive(request, response, requestId);
+    if (path === '/' && (method === 'POST' || (method === 'GET' && url !== '/'))) return this.#receive(this.#main, request, response, requestId);
     request.resume();
     this.#send(response, { ...this.#options.endpoint.refuse(refusals.noOperation()), status: path === '/' ? 405 : 404 }, requestId);
   }
@@ -114,37 +137,39 @@ export class HttpDoor {
     this.#send(response, { status: health.status === 'ok' ? 200 : 503, type: 'application/json', body: `${JSON.stringify(health)}\n` }, requestId);
   }
 
-  #receive(request: IncomingMessage, response: ServerResponse, requestId: string): void {
+  #receive(door: Omit<Door, 'takes'>, request: IncomingMessage, response: ServerResponse, requestId: string): void {
+    const { bodyLimit } = door;
     const announced = Number(request.headers['content-length'] ?? 0);
-    if (announced > this.#bodyLimit) return this.#tooLarge(request, response, requestId);
+    if (announced > bodyLimit) return this.#tooLarge(door, request, response, requestId);
     const parts: Buffer[] = [];
     let size = 0;
     request.on('data', (part: Buffer) => {
       size += part.length;
-      if (size <= this.#bodyLimit) parts.push(part);
-      else if (size - part.length <= this.#bodyLimit) {
+      if (size <= bodyLimit) parts.push(part);
+      else if (size - part.length <= bodyLimit) {
         for (const kept of parts) kept.fill(0);
-        this.#tooLarge(request, response, requestId);
+        this.#tooLarge(door, request, response, requestId);
       }
     });
-    request.on('end', () => { if (size <= this.#bodyLimit) void this.#answer(request, response, requestId, whole(parts, size)); });
+    request.on('end', () => { if (size <= bodyLimit) void this.#answer(door, request, response, requestId, whole(parts, size)); });
     // A caller that went away in the middle leaves nothing behind.
     request.on('close', () => { if (!request.complete) for (const part of parts) part.fill(0); });
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse, requestId: string, body: Buffer): Promise<void> {
+  async #answer(door: Omit<Door, 'takes'>, request: IncomingMessage, response: ServerResponse, requestId: string, body: Buffer): Promise<void> {
     const { method = '', url = '', headers, rawHeaders } = request;
-    const reply = await this.#options.endpoint.answer({
-      method, url, headers, rawHeaders, body, requestId, sourceIp: addressOf(request.socket), secure: this.#secure,
+    const client = this.#options.tls?.clientCa === undefined ? undefined : clientOf(request.socket);
+    const reply = await door.answer({
+      method, url, headers, rawHeaders, body, requestId, sourceIp: addressOf(request.socket), secure: this.#secure, ...(client === undefined ? {} : { client }),
     });
     this.#send(response, reply, requestId);
   }
 
   /** The rest is not read: the connection ends with the answer. */
-  #tooLarge(request: IncomingMessage, response: ServerResponse, requestId: string): void {
+  #tooLarge(door: Omit<Door, 'takes'>, request: IncomingMessage, response: ServerResponse, requestId: string): void {
     response.shouldKeepAlive = false;
     response.once('finish', () => { request.socket.destroySoon(); });
-    this.#send(response, this.#options.endpoint.refuse(refusals.tooLarge(this.#bodyLimit)), requestId);
+    this.#send(response, door.tooLarge(), requestId);
     request.resume();
   }
 
@@ -180,6 +205,19 @@ function whole(parts: readonly Buffer[], size: number): Buffer {
     at += part.length;
   }
   return body;
+}
+
+function certificates({ cert, key, clientCa }: TlsFiles) {
+  const own = { cert: readFileSync(cert), key: readFileSync(key) };
+  return clientCa === undefined ? own : { ...own, ca: readFileSync(clientCa), requestCert: true, rejectUnauthorized: false };
+}
+
+/** undefined: none was given. */
+function clientOf(socket: Socket): Exchange['client'] {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const { subject } = socket.getPeerCertificate() as { subject?: { CN?: unknown } };
+  if (subject === undefined) return undefined;
+  return { name: typeof subject.CN === 'string' ? subject.CN.slice(0, 256) : '', trusted: socket.authorized };
 }
 
 function addressOf(socket: Socket): string {

@@ -1,6 +1,7 @@
 /** The server put together: what it needs, what it opens, how it stops. */
 import type { Recorder } from '../audit/recorder.ts';
 import type { Core, SessionHandle } from '../hsm/core.ts';
+import { Keyring } from '../hsm/keyring.ts';
 import { IamError } from '../iam/errors.ts';
 import { StoredIdentities } from '../iam/identities.ts';
 import type { Identities } from '../iam/identities.ts';
@@ -20,13 +21,17 @@ import { Gate } from './gate.ts';
 import { healthOf } from './health.ts';
 import type { Health } from './health.ts';
 import { HttpDoor } from './http.ts';
-import type { Mount } from './http.ts';
+import type { Mount, TlsFiles } from './http.ts';
 import { iamService } from './iam.ts';
 import { Metrics } from './metrics.ts';
 import type { QueryService } from './query.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { stsService } from './sts.ts';
 import { Tokens } from './tokens.ts';
+import { XksDoor } from './xks/door.ts';
+import type { XksDoorOptions } from './xks/door.ts';
+import { XksProxies } from './xks/proxies.ts';
+import { xksRoutes } from './xks/routes.ts';
 
 export interface ServerOptions {
   readonly core: Core;
@@ -46,7 +51,11 @@ export interface ServerOptions {
   readonly home: string;
   readonly host: string;
   readonly port: number;
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: TlsFiles;
+  /** Where the keys of external key stores are kept open. */
+  readonly keyring?: Keyring;
+  /** What the XKS proxy asks of its clients beside their signature. */
+  readonly xks?: Pick<XksDoorOptions, 'clients' | 'budgetMs' | 'atOnce'>;
   /** Served Regions; the first is the default. */
   readonly regions: readonly string[];
   readonly adminRoutes?: readonly AdminRoute[];
@@ -91,14 +100,16 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     ...(report === undefined ? {} : { report }),
     ...(options.log === undefined ? {} : { log: options.log }),
   });
+  const xks = { core, store, recorder, accounts, session, keyring: options.keyring ?? new Keyring(core, session), region: options.regions[0] ?? '' };
+  const xksDoor = new XksDoor({ ...xks, ...options.xks, ...(options.wallClock === undefined ? {} : { wallClock: options.wallClock }), ...(report === undefined ? {} : { report }), ...(options.log === undefined ? {} : { log: options.log }) }, metrics);
   const http: HttpDoor = new HttpDoor({
-    endpoint, metrics, health,
+    endpoint, metrics, health, doors: [xksDoor],
     ...(options.tls === undefined ? {} : { tls: options.tls }),
     ...(options.mounts === undefined ? {} : { mounts: options.mounts }),
     ...(options.bodyLimit === undefined ? {} : { bodyLimit: options.bodyLimit }),
   });
   const closeKey = (key: Parameters<Core['closeCredential']>[1]): void => { core.closeCredential(session, key); };
-  const admin = new AdminDoor(core, [...adminRoutes({ core, store, accounts, closeKey, health }), ...policyRoutes(store, accounts), ...(options.adminRoutes ?? [])], report);
+  const admin = new AdminDoor(core, [...adminRoutes({ core, store, accounts, closeKey, health }), ...policyRoutes(store, accounts), ...xksRoutes(new XksProxies(xks)), ...(options.adminRoutes ?? [])], report);
   const url = await http.listen(options.host, options.port);
   try {
     await admin.listen(options.home);
@@ -112,6 +123,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     close: async () => {
       await Promise.all([http.close(), admin.close()]);
       endpoint.close();
+      xksDoor.close();
     },
   };
 }

@@ -9,7 +9,7 @@
  */
 
 /** Tables of the store. Index columns are extracted from the body, so the MAC covers them too. */
-export type Table = 'root' | 'account' | 'credential' | 'principal' | 'key' | 'material' | 'alias' | 'grant' | 'policy' | 'setting' | 'counter' | 'name' | 'link';
+export type Table = 'root' | 'account' | 'credential' | 'principal' | 'key' | 'material' | 'alias' | 'grant' | 'policy' | 'setting' | 'counter' | 'name' | 'link' | 'xks-proxy' | 'xks-credential' | 'xks-key';
 
 export interface Row<T> {
   readonly table: Table;
@@ -60,6 +60,8 @@ export const indexes = {
   'link.to': { table: 'link', equals: ['account', 'to'] },
   /** Usage of an account on a day. */
   'counter.day': { table: 'counter', equals: ['account', 'day'] },
+  'xks-proxy.all': { table: 'xks-proxy', equals: [] },
+  'xks-key.account': { table: 'xks-key', equals: ['account'], order: 'keyId' },
   'setting.kind': { table: 'setting', equals: ['account', 'region', 'kind'] },
 } as const satisfies Record<string, { readonly table: Table; readonly equals: readonly string[]; readonly order?: string }>;
 
