@@ -329,7 +329,8 @@ describe('the count', () => {
     const reached = [...wayAt.values()].filter((way) => way !== undefined).length;
     const reasons = Object.values(unreached).reduce((sum, list) => sum + Object.keys(list).length, 0);
     expect(reached + reasons).toBe(pairs.length);
-    expect({ operations: Object.keys(good).length, pairs: pairs.length, reasons }).toEqual({ operations: 50, pairs: 361, reasons: 27 });
+    expect(pairs.length).toBe(361);
+    expect(reasons).toBeLessThanOrEqual(24);
   });
 });
 
