@@ -3,7 +3,8 @@
  * must all hold. Each operator is a row: how two texts compare, and whether it says "not".
  *
  * How absence counts: a missing key fails an operator and satisfies a "not" operator; with `…IfExists`
- * it satisfies both; `ForAllValues:` holds for no values, `ForAnyValue:` does not.
+ * it satisfies both; `ForAllValues:` holds for no values, `ForAnyValue:` does not, not even with
+ * `…IfExists`, which asks about each value and there is none. A variable without a value equals nothing.
  */
 import { expand, type Context } from './context.ts';
 import { matchesArn } from './arn.ts';
@@ -123,8 +124,8 @@ function decide(operator: Operator, quantifier: string | undefined, ifExists: bo
   const satisfied = operator.not ? (value: string): boolean => !matches(value) : matches;
 
   if (given === undefined || given.length === 0) {
-    if (quantifier === 'forallvalues' || ifExists) return true;
-    return quantifier === undefined && operator.not === true;
+    if (quantifier !== undefined) return quantifier === 'forallvalues';
+    return ifExists || operator.not === true;
   }
   if (quantifier === 'forallvalues') return given.every(satisfied);
   if (quantifier === 'foranyvalue') return given.some(satisfied);

@@ -71,7 +71,10 @@ describe('operators', () => {
     ['ForAnyValue:StringEquals', ['a'], ['x'], false],
     ['ForAnyValue:StringEquals', ['a'], undefined, false],
     ['ForAnyValue:StringNotEquals', ['a'], ['a', 'b'], true],
-    ['ForAnyValue:StringLikeIfExists', ['a*'], undefined, true],
+    ['ForAnyValue:StringLikeIfExists', ['a*'], undefined, false],
+    ['ForAnyValue:StringNotLikeIfExists', ['a*'], undefined, false],
+    ['ForAnyValue:StringLikeIfExists', ['a*'], ['b', 'ac'], true],
+    ['ForAllValues:StringLikeIfExists', ['a*'], undefined, true],
     ['ForAnyValue:StringLike', ['a*'], ['b', 'ac'], true],
   ];
   test.each(table)('%s %j given %j is %s', (operator, values, given, expected) => {
