@@ -6,7 +6,7 @@
 import { Worker } from 'node:worker_threads';
 import { StoreError } from './store.ts';
 import type { NewAuditRow } from './store.ts';
-import type { FromWriter, Outcome, ToWriter, WireHead, WireSegment, WireTx, WriterOptions } from './wire.ts';
+import type { FromWriter, Outcome, Place, ToWriter, WireHead, WireSegment, WireTx, WriterOptions } from './wire.ts';
 
 /** Makes a chain's next links; asked when a batch leaves, told when it has landed. */
 export interface Links {
@@ -46,6 +46,9 @@ function sizeOf(batch: Batch): number {
   return batch.txs.length + batch.events.length;
 }
 
+/** Of a purge: what went, and where to go on. */
+export type Piece = Pick<Extract<FromWriter, { kind: 'purged' }>, 'gone' | 'next'>;
+
 const patienceMs = 1;
 const mostExpected = 256;
 
@@ -66,7 +69,7 @@ export class GroupCommit {
   #expected = 1;
   #patience: NodeJS.Timeout | undefined;
   #indexing: Gate | undefined;
-  readonly #purging: { readonly done: (count: number) => void; readonly fail: (error: unknown) => void }[] = [];
+  readonly #purging: { readonly done: (piece: Piece) => void; readonly fail: (error: unknown) => void }[] = [];
   #wiping: Gate | undefined;
   #closing: Gate | undefined;
   #broken: StoreError | undefined;
@@ -128,12 +131,12 @@ export class GroupCommit {
     return this.#indexing.promise;
   }
 
-  /** One after another, in the order asked. */
-  purge(account: string): Promise<number> {
+  /** One piece; pieces come one after another, in the order asked. */
+  purge(account: string, after: Place): Promise<Piece> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     return new Promise((done, fail) => {
       this.#purging.push({ done, fail });
-      this.#say({ kind: 'purge', account });
+      this.#say({ kind: 'purge', account, after });
     });
   }
 
@@ -203,7 +206,7 @@ export class GroupCommit {
     }
     if (message.kind === 'purged') {
       const waiting = this.#purging.shift();
-      if (message.failure === undefined) waiting?.done(message.count);
+      if (message.failure === undefined) waiting?.done(message);
       else waiting?.fail(new StoreError(message.failure.code, message.failure.message));
     }
     if (message.kind === 'wiped') {

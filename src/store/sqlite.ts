@@ -6,6 +6,7 @@ import type { Core } from '../hsm/core.ts';
 import { RecordCache } from './cache.ts';
 import { Chain } from './chain.ts';
 import { GroupCommit } from './commit.ts';
+import type { Piece } from './commit.ts';
 import { lockHome } from './lock.ts';
 import type { HomeLock } from './lock.ts';
 import { cursorFrom, cursorOf, equalsText, freeze, indexKeys, macBody, requireId, rowFrom } from './records.ts';
@@ -14,7 +15,7 @@ import { indexes, StoreError } from './store.ts';
 import type { AuditHead, ChainPage, AuditRow, EventQuery, NewAuditRow, NewRow, Page, Query, Row, Store, Table, Tx } from './store.ts';
 import { TrailReader } from './trail.ts';
 import { randomUuid } from './uuid.ts';
-import type { Condition, DeleteRecord, PutRecord, WireWrite } from './wire.ts';
+import type { Condition, DeleteRecord, Place, PutRecord, WireWrite } from './wire.ts';
 
 /** What the store needs of the core. */
 export type RecordMac = Pick<Core, 'recordMac' | 'recordCheck' | 'sha256'>;
@@ -33,6 +34,8 @@ export interface SqliteOptions {
 const defaultCacheBytes = 256 * 1024 * 1024;
 const longestPage = 1000;
 const attempts = 10;
+/** Before every record. */
+const firstPlace: Place = ['', ''];
 const nothing = (): void => undefined;
 const newShard = (): string => `shard-${randomUuid().slice(0, 8)}`;
 
@@ -142,9 +145,21 @@ export class SqliteStore implements Store {
   }
 
   async purge(account: string): Promise<number> {
-    this.#requireOpen();
-    const count = await this.#writer.purge(account);
-    this.#cache.clear();
+    // Again until nothing is found: what was under way when the account was closed may have come behind the walk.
+    let all = 0;
+    for (let found = -1; found !== 0; all += found) found = await this.#purgeOnce(account);
+    return all;
+  }
+
+  async #purgeOnce(account: string): Promise<number> {
+    let count = 0;
+    for (let place: Place | undefined = firstPlace; place !== undefined;) {
+      this.#requireOpen();
+      const piece: Piece = await this.#writer.purge(account, place);
+      for (const [table, id] of piece.gone) this.#cache.delete(table as Table, id);
+      count += piece.gone.length;
+      place = piece.next;
+    }
     return count;
   }
 

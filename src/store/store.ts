@@ -111,7 +111,8 @@ export interface Store extends Reader {
   peek<T>(table: Table, id: string): Row<T> | undefined;
   /**
    * Takes every record of an account out of the file, its own row aside, and overwrites what they left
-   * there; what the trail says of it stays. Resolves when durable, with how many there were.
+   * there; what the trail says of it stays. In pieces, between which others commit: cut short, it is asked for again.
+   * Resolves when durable, with how many there were.
    */
   purge(account: string): Promise<number>;
   /**

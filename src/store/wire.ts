@@ -58,12 +58,15 @@ export interface WireHead {
   readonly mac: Uint8Array;
 }
 
+/** A record's: they lie in this order. */
+export type Place = readonly [table: string, id: string];
+
 export type ToWriter =
   | { readonly kind: 'commit'; readonly txs: readonly WireTx[]; readonly segments: readonly WireSegment[]; readonly head: WireHead | undefined }
   /** Bring the look-up index of the audit trail up to date. */
   | { readonly kind: 'index' }
-  /** Take an account's records away, its own row aside. */
-  | { readonly kind: 'purge'; readonly account: string }
+  /** Take an account's records away, its own row aside: among the next records after a place in the table. */
+  | { readonly kind: 'purge'; readonly account: string; readonly after: Place }
   /** Everything goes but what opens the core. */
   | { readonly kind: 'wipe' }
   | { readonly kind: 'close' };
@@ -77,6 +80,7 @@ export type FromWriter =
   /** `failure`: nothing of the batch was applied. `broken`: nor will anything be again. */
   | { readonly kind: 'committed'; readonly outcomes: readonly Outcome[]; readonly failure?: Outcome; readonly broken: boolean }
   | { readonly kind: 'indexed'; readonly failure?: Outcome }
-  | { readonly kind: 'purged'; readonly count: number; readonly failure?: Outcome }
+  /** `gone`: what was taken away; `next`: where to go on, absent at the table's end. */
+  | { readonly kind: 'purged'; readonly gone: readonly Place[]; readonly next?: Place; readonly failure?: Outcome }
   | { readonly kind: 'wiped'; readonly failure?: Outcome }
   | { readonly kind: 'closed' };

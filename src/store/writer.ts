@@ -10,7 +10,7 @@ import type { StoredRecord } from './records.ts';
 import { migrations } from './migrations.ts';
 import { TrailIndex } from './trail.ts';
 import type { StoreErrorCode } from './store.ts';
-import type { FromWriter, Outcome, ToWriter, WireSegment, WireHead, WireTx, WireWrite, WriterOptions } from './wire.ts';
+import type { FromWriter, Outcome, Place, ToWriter, WireSegment, WireHead, WireTx, WireWrite, WriterOptions } from './wire.ts';
 
 /** After this long without a batch the trail's look-up index catches up, a step at a time. */
 const idleMs = 300;
@@ -18,6 +18,8 @@ const idleMs = 300;
 const staleMs = 60_000;
 const stepMs = 250;
 const stepEvents = 2_000;
+/** Records a piece of a purge looks at: some milliseconds. */
+const pieceRecords = 500;
 
 class Writer {
   readonly #db: Database.Database;
@@ -94,20 +96,29 @@ class Writer {
     this.#completeAt = Date.now();
   }
 
-  /** All or nothing; then the log that still holds the old pages is emptied. */
-  purge(account: string): number {
-    const page = this.#db.prepare<[string], StoredRecord>("SELECT * FROM record WHERE account = ? AND tab NOT IN ('root', 'account')");
+  /**
+   * A piece of the walk through the table: so many records are looked at, and the account's among them go, all or none.
+   * Others' commits come between two pieces. Before the walk and after it the log that still holds old pages is emptied:
+   * first what was shredded before, then what the walk took away.
+   */
+  purge(account: string, after: Place): FromWriter {
+    const [table, id] = after;
+    if (table === '') this.#db.pragma('wal_checkpoint(TRUNCATE)');
+    const passed = this.#db.prepare<[string, string, number], { tab: string; id: string; account: string }>('SELECT tab, id, account FROM record WHERE (tab, id) > (?, ?) ORDER BY tab, id LIMIT ?').all(table, id, pieceRecords);
+    const gone = passed.filter((row) => row.account === account && row.tab !== 'root' && row.tab !== 'account');
+    const find = this.#db.prepare<[string, string], StoredRecord>('SELECT * FROM record WHERE tab = ? AND id = ?');
     const remove = this.#db.prepare<[string, string]>('DELETE FROM record WHERE tab = ? AND id = ?');
-    const count = this.#db.transaction(() => {
-      const rows = page.all(account);
-      for (const row of rows) {
+    this.#db.transaction(() => {
+      for (const place of gone) {
+        const row = find.get(place.tab, place.id);
+        if (row === undefined) continue;
         for (const [name, equals, order] of indexKeys(row.tab, row.account, row.region, JSON.parse(row.body.toString('utf8')))) this.#leave.run(name, equals, order, row.id);
         remove.run(row.tab, row.id);
       }
-      return rows.length;
-    })();
-    this.#db.pragma('wal_checkpoint(TRUNCATE)');
-    return count;
+    }).immediate();
+    const last = passed[pieceRecords - 1];
+    if (last === undefined) this.#db.pragma('wal_checkpoint(TRUNCATE)');
+    return { kind: 'purged', gone: gone.map((row): Place => [row.tab, row.id]), ...(last === undefined ? {} : { next: [last.tab, last.id] }) };
   }
 
   /** All records but the root's and the audit key's, and the trail with its index. */
@@ -247,9 +258,9 @@ function serve(): void {
       say(writer.commit(message.txs, message.segments, message.head));
     } else if (message.kind === 'purge') {
       try {
-        say({ kind: 'purged', count: writer.purge(message.account) });
+        say(writer.purge(message.account, message.after));
       } catch (error) {
-        say({ kind: 'purged', count: 0, failure: outcomeOf(error) });
+        say({ kind: 'purged', gone: [], failure: outcomeOf(error) });
       }
     } else if (message.kind === 'wipe') {
       try {

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -188,5 +188,58 @@ describe('the home', () => {
     const [shard] = await store.shards();
     expect((await store.chain(shard!, 1, 10)).rows.map((link) => link.seq)).toEqual([1]);
     expect((await store.list('key', { index: 'key.place', equals: [place.account, place.region], limit: 1000 })).rows.length).toBe(made + 1);
+  });
+});
+
+describe('purging an account', () => {
+  const many = 3_000;
+  const theirs = '999988887777';
+  async function fill(account: string, count: number, name: string): Promise<void> {
+    for (let from = 0; from < count; from += 500) {
+      await store.tx(async (tx) => {
+        for (let i = from; i < Math.min(count, from + 500); i += 1) tx.insert<Thing>('key', { id: `${account}/${i}`, account, region: 'us-east-1', body: { name: `${name}-${i}` }, sealed: Buffer.from(`${name} sealed ${i}`) });
+      });
+    }
+  }
+  const onDisk = (text: string): boolean => readdirSync(home).filter((file) => file.startsWith('strongroom.db') && !file.endsWith('-shm')).some((file) => readFileSync(join(home, file)).includes(text));
+
+  it('is done in pieces: others commit between them, and lose nothing', async () => {
+    await fill(place.account, many, 'mine');
+    await fill(theirs, 700, 'theirs');
+    expect(onDisk('mine sealed 2999')).toBe(true);
+    let done = false;
+    const purged = store.purge(place.account).finally(() => { done = true; });
+    let between = 0;
+    for (; !done; between += 1) await store.tx(async (tx) => { tx.insert<Thing>('key', { id: `new/${between}`, account: theirs, region: 'us-east-1', body: { name: 'new' } }); });
+    expect(await purged).toBe(many);
+    // Seven pieces and more of the first walk, and as many of the second, which finds nothing.
+    expect(between).toBeGreaterThan(7);
+    expect((await store.list('key', { index: 'key.place', equals: [place.account, place.region], limit: 10 })).rows).toEqual([]);
+    expect(store.peek('key', `${place.account}/5`)).toBeUndefined();
+    expect(onDisk('mine sealed')).toBe(false);
+    let left = 0;
+    for (let after: string | undefined; ;) {
+      const page = await store.list<Thing>('key', { index: 'key.place', equals: [theirs, place.region], limit: 1000, ...(after === undefined ? {} : { after }) });
+      left += page.rows.length;
+      after = page.next;
+      if (after === undefined) break;
+    }
+    expect(left).toBe(700 + between);
+  });
+
+  it('takes what comes behind the walk, and goes on after it was cut short', async () => {
+    await fill(place.account, 1_200, 'mine');
+    const purged = store.purge(place.account);
+    // Lies before everything: the walk has passed it.
+    await store.tx(async (tx) => { tx.insert<Thing>('alias', { id: 'late', ...place, body: { name: 'late' } }); });
+    expect(await purged).toBe(1_201);
+    await fill(place.account, 1_200, 'mine');
+    const cut = store.purge(place.account).catch((error: unknown) => error);
+    await store.close();
+    expect(await cut).toMatchObject({ code: 'Closed' });
+    store = await open();
+    await store.purge(place.account);
+    expect((await store.list('key', { index: 'key.place', equals: [place.account, place.region], limit: 10 })).rows).toEqual([]);
+    expect(onDisk('mine sealed')).toBe(false);
   });
 });
