@@ -43,6 +43,8 @@ export interface Entry {
   readonly extra?: Readonly<Record<string, unknown>>;
   readonly resources?: readonly Resource[];
   readonly error?: { readonly code: string; readonly message: string | undefined };
+  /** When it came about; default: now. */
+  readonly timeMs?: number;
 }
 
 export interface Recorded {
@@ -74,7 +76,7 @@ export class ChainRecorder implements Recorder {
   }
 
   record(entry: Entry): Recorded {
-    const timeMs = this.#store.now();
+    const timeMs = entry.timeMs ?? this.#store.now();
     const several = entry.recipients.length > 1;
     const shared = several ? timeUuid(timeMs) : undefined;
     const head = this.#head(entry, timeMs);

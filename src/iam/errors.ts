@@ -18,7 +18,11 @@ const statuses = {
 export class IamError extends Error {
   override readonly name = 'IamError';
   readonly status: number;
-  constructor(readonly code: IamCode, sentence: string) {
+  constructor(
+    readonly code: IamCode, sentence: string,
+    /** Says of another account's role neither that it is there nor that it is not: the door answers it at a fixed time. */
+    readonly hiding = false,
+  ) {
     super(sentence);
     this.status = statuses[code];
   }
@@ -39,4 +43,5 @@ export const refused = {
   malformed: (sentence: string) => new IamError('MalformedPolicyDocument', sentence),
   invalid: (sentence: string) => new IamError('ValidationError', sentence),
   denied: (sentence: string) => new IamError('AccessDenied', sentence),
+  hidden: (sentence: string) => new IamError('AccessDenied', sentence, true),
 };

@@ -9,10 +9,10 @@ import { parsePolicy, type Policy } from '../iam/policy.ts';
 import { principalOf, type Principal } from '../iam/principal.ts';
 import type { Row, Store } from '../store/store.ts';
 import { RequestContext, type Facts } from './conditions.ts';
-import { fail } from './errors.ts';
+import { fail, hide } from './errors.ts';
 import { findGrant, type GrantRow } from './grants.ts';
 import type { Key } from './key.ts';
-import type { Caller, ServiceRequest } from './operation.ts';
+import type { AwsError, Caller, ServiceRequest } from './operation.ts';
 import type { AliasRecord, PolicyRecord } from './records.ts';
 
 /** What is asked of one resource. */
@@ -53,9 +53,9 @@ export class Authoriser {
   /** Throws AccessDeniedException. */
   async check(request: ServiceRequest, principal: Principal, input: Readonly<Record<string, unknown>>, need: Need, nowMs: number): Promise<Authority> {
     const { key } = need;
-    const identity = principal.kind === 'root' || principal.kind === 'service' ? nobody : await this.#identities.of(principal, request.caller);
-    if (need.account !== principal.account && (key === undefined || !need.crossAccount)) throw this.#hidden(request, principal, input, identity, need, nowMs);
+    if (need.account !== principal.account && (key === undefined || !need.crossAccount)) throw await this.hidden(request, principal, input, need, nowMs);
 
+    const identity = await this.#identityOf(request, principal);
     const resourcePolicy = key && (await this.#policyOf(key));
     const facts = await this.#withAliases(need.facts, key, [resourcePolicy, identity.boundary, ...identity.policies, ...(identity.session ?? [])]);
     const context = new RequestContext(request, principal, input, key, facts, nowMs);
@@ -72,13 +72,13 @@ export class Authoriser {
       });
       if (grant !== undefined && evaluate({ ...question, resource: key.arn, granted: grant.to === 'account' ? 'account' : true }).allowed) return { grant: grant.row };
     }
-    if (need.account !== principal.account) throw this.#hidden(request, principal, input, identity, need, nowMs);
+    if (need.account !== principal.account) throw await this.hidden(request, principal, input, need, nowMs);
     throw denied(principal, need, key?.arn ?? need.resource, decision);
   }
 
   /** Could this principal call PutKeyPolicy under this policy? The lock-out check. */
   async allowsUnder(policy: Policy, request: ServiceRequest, principal: Principal, key: Key, nowMs: number): Promise<boolean> {
-    const identity = principal.kind === 'root' || principal.kind === 'service' ? nobody : await this.#identities.of(principal, request.caller);
+    const identity = await this.#identityOf(request, principal);
     return evaluate({
       principal, action: 'kms:PutKeyPolicy', resource: key.arn, resourceAccount: key.account, resourcePolicy: policy,
       context: new RequestContext(request, principal, {}, key, undefined, nowMs),
@@ -88,14 +88,19 @@ export class Authoriser {
 
   exists: Identities['exists'] = (entry) => this.#identities.exists(entry);
 
-  /** A refusal that depends on the caller's own side and on nothing else. */
-  #hidden(request: ServiceRequest, principal: Principal, input: Readonly<Record<string, unknown>>, identity: Identity, need: Need, nowMs: number): Error {
+  /** The refusal of another account's resource: depends on the caller's own side and on nothing else. */
+  async hidden(request: ServiceRequest, principal: Principal, input: Readonly<Record<string, unknown>>, need: Need, nowMs: number): Promise<Error> {
+    const identity = await this.#identityOf(request, principal);
     const decision = evaluate({
       principal, action: need.action, resource: need.resource, resourceAccount: need.account, resourcePolicy: everything,
-      context: new RequestContext(request, principal, input, undefined, need.facts, nowMs),
+      context: new RequestContext(request, principal, input, undefined, asTold(need), nowMs),
       identity: identity.policies, boundary: identity.boundary, session: identity.session,
     });
-    return decision.allowed ? fail('AccessDeniedException', hiddenSentence(principal, need.action, need.resource)) : denied(principal, need, need.resource, decision);
+    return hide(decision.allowed ? fail('AccessDeniedException', hiddenSentence(principal, need.action, need.resource)) : denied(principal, need, need.resource, decision));
+  }
+
+  async #identityOf(request: ServiceRequest, principal: Principal): Promise<Identity> {
+    return principal.kind === 'root' || principal.kind === 'service' ? nobody : this.#identities.of(principal, request.caller);
   }
 
   async #policyOf(key: Key): Promise<Policy> {
@@ -112,7 +117,12 @@ export class Authoriser {
   }
 }
 
-function denied(principal: Principal, need: Need, resource: string, decision: Decision & { readonly allowed: false }): Error {
+/** What the caller itself said: nothing that was found out by looking at the other account's names. */
+function asTold({ account, facts }: Need): Facts {
+  return { ...facts, values: { ...facts?.values, 'kms:reencryptonsamekey': undefined, 'aws:resourceaccount': account } };
+}
+
+function denied(principal: Principal, need: Need, resource: string, decision: Decision & { readonly allowed: false }): AwsError {
   return fail('AccessDeniedException', denialSentence(principal, need.action, resource, decision));
 }
 

@@ -72,6 +72,9 @@ export function fail(code: ExceptionCode, sentence?: string): AwsError {
   return new AwsError(code, statuses[code], sentence);
 }
 
+/** A refusal that is the same whether another account's resource is there or not. */
+export const hide = ({ code, status, sentence }: AwsError): AwsError => new AwsError(code, status, sentence, true);
+
 export const validation = (sentence: string): AwsError => fail('ValidationException', sentence);
 
 /* ---- sentences, by what they are about ---------------------------------- */
@@ -112,7 +115,7 @@ export const usage = {
 
 export const access = {
   hiddenCiphertext: () =>
-    fail('AccessDeniedException', 'The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.'),
+    hide(fail('AccessDeniedException', 'The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.')),
 };
 
 export const dryRun = () =>

@@ -4,6 +4,7 @@ import { parsePolicy, PolicyError, principalsOf, type Policy } from '../iam/poli
 import { fail } from './errors.ts';
 import type { Key } from './key.ts';
 import type { Run } from './run.ts';
+import { everyAccount } from './sharing.ts';
 
 const longest = 32768;
 
@@ -41,9 +42,6 @@ function parsed(text: string): Policy {
 export const readPolicy = (text: string): Policy => parsePolicy(text, 'resource');
 
 const malformed = (sentence: string) => fail('MalformedPolicyDocumentException', sentence);
-
-/** Stands for every account in the core's list. */
-const everyAccount = '************';
 
 /** The accounts besides the owner's whose callers the policy may let use the key. */
 export function accountsIn(policy: Policy, owner: string): readonly string[] {

@@ -65,6 +65,8 @@ export class AwsError extends Error {
     readonly status: number,
     /** Undefined: AWS sends no message member with this one. */
     readonly sentence: string | undefined,
+    /** Says of another account's resource neither that it is there nor that it is not: the door answers it at a fixed time. */
+    readonly hiding = false,
   ) {
     super(sentence ?? code);
     this.name = code;

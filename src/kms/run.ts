@@ -1,4 +1,5 @@
 /** One request under way: what an operation's body may ask of the service. */
+import { HsmError } from '../hsm/core.ts';
 import type { Core, ImportCore, KeyHandle, PartitionHandle, RecipientCore, SessionHandle } from '../hsm/core.ts';
 import type { Kept, Keyring } from '../hsm/keyring.ts';
 import type { Recorder } from '../audit/recorder.ts';
@@ -22,6 +23,7 @@ import { recipientOf, type Attestation, type Recipient, type RecipientInfo } fro
 import { aliasRowId, keptOf, keyRowId, materialRowId, type AliasRecord, type KeyRecord, type MaterialRecord } from './records.ts';
 import { parseKeyName, type KeyName } from './resolve.ts';
 import type { KeyUsageName } from './shapes.ts';
+import { everyAccount } from './sharing.ts';
 import { stateRefusal, type StateRule } from './states.ts';
 import type { Tally } from './tally.ts';
 import type { LastUsage } from './usage.ts';
@@ -151,14 +153,43 @@ export class Run {
     const authority = await this.permit(need.action ?? `kms:${this.operation.name}`, named.arn, named.account, key, need.facts);
     // Another account's missing key was refused just now, like one that is not shared.
     if (key === undefined) throw internal();
+    await this.requireAdmitted(key, need.action ?? `kms:${this.operation.name}`, named.arn, need.facts);
     this.authority ??= authority;
     return key;
+  }
+
+  /** The second gate, which does not trust the first: another account's key is touched only where the sealed key names this account. */
+  async requireAdmitted(key: Key, action: string, arn: string, facts?: Facts): Promise<void> {
+    if (key.account === this.account || (await this.#admitted(key))) return;
+    this.services.log(`${this.operation.name}: a policy admits account ${this.account} to ${key.arn}, the sealed key does not`);
+    throw await this.#hidden(action, arn, key.account, facts);
+  }
+
+  /** The core's word, whatever the policies were read to say. */
+  async #admitted(key: Key): Promise<boolean> {
+    const row = key.material && (await this.store.get<MaterialRecord>('material', materialRowId(key.region, key.material.id)));
+    // Imported material that is not there yet, or no more: what its seal will name is in the record.
+    if (row?.sealed === undefined) return key.record.sharedWith.some((account) => account === this.account || account === everyAccount);
+    try {
+      this.core.describeKey(this.session, this.handle(sealedFrom(row, await this.services.partitions.of(key.account))));
+      return true;
+    } catch (error) {
+      if (error instanceof HsmError && error.code === 'HSM_E_PARTITION') return false;
+      throw error;
+    }
+  }
+
+  #hidden(action: string, resource: string, account: string, facts?: Facts): Promise<Error> {
+    const need = { action, resource, account, key: undefined, crossAccount: this.operation.crossAccount, facts };
+    return this.services.authoriser.hidden(this.request, this.principal, this.input, need, this.nowMs);
   }
 
   /** Ask for one action on one resource; without a key, identity policies alone decide. */
   async permit(action: string, resource = '*', account = this.account, key?: Key, facts?: Facts): Promise<Authority> {
     const told = this.verified === undefined ? facts : { ...facts, values: { ...facts?.values, ...this.verified.facts } };
     const need = { action, resource, account, key, crossAccount: this.operation.crossAccount, facts: told };
+    // Most operations stay within the account: no policy is asked about the others'.
+    if (account !== this.account && !this.operation.crossAccount) throw await this.#hidden(action, resource, account, told);
     return this.services.authoriser.check(this.request, this.principal, this.input, need, this.nowMs);
   }
 

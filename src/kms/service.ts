@@ -3,6 +3,7 @@
  * HTTP, and throws nothing: what is not an AWS exception becomes KMSInternalException, its cause
  * logged without data.
  */
+import type { Recorded } from '../audit/recorder.ts';
 import { HsmError } from '../hsm/core.ts';
 import { StoreError } from '../store/store.ts';
 import { Authoriser, principalOfCaller } from './authorise.ts';
@@ -15,7 +16,7 @@ import { blobsOf, operationOf } from './operations/table.ts';
 import { Partitions } from './partitions.ts';
 import { Run, type Parts, type Services } from './run.ts';
 import { readInput } from './shape.ts';
-import { entryOf } from './trail.ts';
+import { entriesOf } from './trail.ts';
 import { Tally } from './tally.ts';
 import { LastUsage } from './usage.ts';
 
@@ -58,10 +59,11 @@ export function createService(parts: Parts): KmsService {
       answer = { ok: false, error: asAwsError(error, request.operation) };
     }
     try {
-      const entry = entryOf(request, run, answer);
-      const { eventIds, durable } = services.recorder.record(entry);
+      const entries = entriesOf(request, run, answer);
+      const [{ eventIds, durable }, ...others] = entries.map((entry) => services.recorder.record(entry)) as [Recorded, ...Recorded[]];
       await durable;
-      if (answer.ok && run?.operation.cryptographic === true) usage.note(run, (account) => eventIds[entry.recipients.indexOf(account)] ?? '');
+      for (const other of others) await other.durable;
+      if (answer.ok && run?.operation.cryptographic === true) usage.note(run, (account) => eventIds[entries[0].recipients.indexOf(account)] ?? '');
       return answer;
     } catch (error) {
       release(answer);

@@ -5,7 +5,7 @@ import type { Key } from './key.ts';
 import type { GrantRecord } from './records.ts';
 
 /** Stands for every account in the core's list: services act for any. */
-const everyAccount = '************';
+export const everyAccount = '************';
 
 export function sharerOf(grant: Pick<GrantRecord, 'grantee' | 'granteeIs'>, owner: string): string | undefined {
   if (grant.granteeIs === 'service') return everyAccount;

@@ -26,8 +26,22 @@ const keepNames = new Set(['EncryptionContext', 'SourceEncryptionContext', 'Dest
 
 const isBytes = (value: unknown): boolean => Buffer.isBuffer(value) || (typeof value === 'object' && value !== null && 'release' in value);
 
-/** What the recorder is told of one request. Owners of keys that another account used get a copy. */
-export function entryOf(request: ServiceRequest, run: Run | undefined, answer: ServiceAnswer): Entry {
+/**
+ * What the recorder is told of one request. Owners of keys that another account used get a copy. Of a refusal that
+ * hides whether a key is there, the caller's copy says nothing either: its owner gets an event of its own.
+ */
+export function entriesOf(request: ServiceRequest, run: Run | undefined, answer: ServiceAnswer): readonly [Entry, ...Entry[]] {
+  const told = entryOf(request, run, answer);
+  if (answer.ok || !answer.error.hiding || run === undefined) return [told];
+  // How long it took to look is not told either.
+  const entry = { ...told, timeMs: run.nowMs };
+  const { account } = request.caller;
+  const of = (owner: string) => run.resources.filter((resource) => resource.accountId === owner);
+  const others = new Set(run.resources.map(({ accountId }) => accountId).filter((owner) => owner !== account));
+  return [{ ...entry, recipients: [account], resources: of(account) }, ...[...others].map((owner) => ({ ...entry, recipients: [owner], resources: of(owner) }))];
+}
+
+function entryOf(request: ServiceRequest, run: Run | undefined, answer: ServiceAnswer): Entry {
   const readOnly = run?.operation.readOnly ?? true;
   const { caller } = request;
   const error = answer.ok ? undefined : { code: answer.error.code, message: answer.error.sentence };

@@ -12,6 +12,7 @@ import { StoreError } from '../store/store.ts';
 import type { Store } from '../store/store.ts';
 import { onBehalf, speaksForOthers } from './behalf.ts';
 import type { Credentials } from './credentials.ts';
+import { Beat, gridMs } from './grid.ts';
 import * as json11 from './json11.ts';
 import type { Body } from './json11.ts';
 import type { Metrics } from './metrics.ts';
@@ -50,6 +51,8 @@ export interface EndpointOptions {
   readonly skewMs?: Readonly<Record<string, number>>;
   /** The time that signatures are measured by: the world's, whatever the service's own clock says. */
   readonly wallClock?: () => number;
+  /** Between the moments at which refusals leave that hide whether something is there; default {@link gridMs}. */
+  readonly gridMs?: number;
   /** Told of what should not happen. */
   readonly report?: (error: unknown) => void;
   /** A line for the operator now and then; never data. */
@@ -72,6 +75,16 @@ export interface Reply {
   readonly body: Body;
 }
 
+interface Outcome {
+  readonly reply: Reply;
+  /** `ok`, or the error's: for the counters. */
+  readonly code: string;
+  /** It leaves at a fixed time. */
+  readonly hiding: boolean;
+}
+
+const succeeded = (reply: Reply): Outcome => ({ reply, code: 'ok', hiding: false });
+
 /** Where AWS keeps what has no Region. */
 const globalRegion = 'us-east-1';
 const defaultSkewMs = 5 * 60_000;
@@ -89,6 +102,8 @@ interface Known {
   readOnly: boolean;
   global: boolean;
   request: unknown;
+  /** When a query service took it up. */
+  cameMs: number;
 }
 
 export class Endpoint {
@@ -110,28 +125,34 @@ export class Endpoint {
   /** Never rejects. Wipes `exchange.body`. */
   async answer(exchange: Exchange): Promise<Reply> {
     const start = performance.now();
-    this.#options.metrics.underWay += 1;
-    const known: Known = { protocol: 'json', source: 'kms.amazonaws.com', scope: 'kms', operation: '', namespace: '', claim: undefined, caller: undefined, readOnly: true, global: false, request: undefined };
-    let outcome = 'ok';
+    const { metrics } = this.#options;
+    const beat = new Beat(this.#options.gridMs ?? gridMs);
+    const known: Known = { protocol: 'json', source: 'kms.amazonaws.com', scope: 'kms', operation: '', namespace: '', claim: undefined, caller: undefined, readOnly: true, global: false, request: undefined, cameMs: 0 };
+    metrics.underWay += 1;
+    const { reply, code, hiding } = await this.#outcome(exchange, known);
+    // Before it is counted: what the counters say of its time is what the caller saw.
+    if (hiding) await beat.next();
+    beat.stop();
+    metrics.underWay -= 1;
+    metrics.count(known.scope, known.operation, code, (performance.now() - start) / 1000);
+    return reply;
+  }
+
+  async #outcome(exchange: Exchange, known: Known): Promise<Outcome> {
     try {
       const target = exchange.headers['x-amz-target'];
-      if (typeof target !== 'string') return await this.#query(exchange, known);
+      if (typeof target !== 'string') return succeeded(await this.#query(exchange, known));
       const { service, names } = this.#named(target, known);
       const caller = this.#authenticate(exchange, known) ?? (await this.#identify(exchange, known));
       if (service === undefined || names === undefined) throw refusals.noOperation();
       const answer = await this.#ask(service, names, caller, exchange, known);
-      if (answer.ok) return { status: 200, type: json11.contentType, body: json11.renderJson(this.#options.core, answer.body) };
-      outcome = answer.error.code;
+      if (answer.ok) return succeeded({ status: 200, type: json11.contentType, body: json11.renderJson(this.#options.core, answer.body) });
       return this.#error(exchange, known, answer.error);
     } catch (error) {
-      const refused = await this.#refused(exchange, known, error);
-      outcome = refused.code;
-      return this.#error(exchange, known, refused);
+      return this.#error(exchange, known, await this.#refused(exchange, known, error));
     } finally {
       exchange.body.fill(0);
       this.#dismiss(known.caller);
-      this.#options.metrics.underWay -= 1;
-      this.#options.metrics.count(known.scope, known.operation, outcome, (performance.now() - start) / 1000);
     }
   }
 
@@ -184,6 +205,7 @@ export class Endpoint {
       throw refusals.noOperation();
     }
     known.protocol = 'query';
+    known.cameMs = this.#options.store.now();
     const service = this.#queryService(exchange, form);
     ({ source: known.source, scope: known.scope, namespace: known.namespace, global: known.global } = service);
     const run = service.actions.get(action);
@@ -272,7 +294,7 @@ export class Endpoint {
   #errorOf(known: Known, thrown: unknown): AwsError {
     if (thrown instanceof AwsError) return thrown;
     if (thrown instanceof Refusal) return thrown.in(known.protocol);
-    if (thrown instanceof IamError) return new AwsError(thrown.code, thrown.status, thrown.message);
+    if (thrown instanceof IamError) return new AwsError(thrown.code, thrown.status, thrown.message, thrown.hiding);
     if (isSealed(thrown)) return refusals.sealed().in(known.protocol);
     this.#options.report?.(thrown);
     return refusals.internal().in(known.protocol);
@@ -289,12 +311,15 @@ export class Endpoint {
       ...(did.resources === undefined ? {} : { resources: did.resources }),
       request: known.request, response: did.response,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.sentence?.slice(0, 512) } }),
+      ...(error?.hiding === true ? { timeMs: known.cameMs } : {}),
     }).durable;
   }
 
-  #error(exchange: Exchange, known: Known, error: AwsError): Reply {
-    if (known.protocol === 'json') return { status: error.status, type: json11.contentType, body: json11.renderError(error) };
-    return { status: error.status, type: query.contentType, body: query.renderError(known.namespace, error, exchange.requestId) };
+  #error(exchange: Exchange, known: Known, error: AwsError): Outcome {
+    const reply = known.protocol === 'json'
+      ? { status: error.status, type: json11.contentType, body: json11.renderError(error) }
+      : { status: error.status, type: query.contentType, body: query.renderError(known.namespace, error, exchange.requestId) };
+    return { reply, code: error.code, hiding: error.hiding };
   }
 }
 

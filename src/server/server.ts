@@ -65,6 +65,8 @@ export interface ServerOptions {
   /** The time that signatures are measured by. */
   readonly wallClock?: () => number;
   readonly report?: (error: unknown) => void;
+  /** See EndpointOptions. */
+  readonly gridMs?: number;
   /** A line for the operator now and then; never data. */
   readonly log?: (line: string) => void;
 }
@@ -99,6 +101,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     ...(options.wallClock === undefined ? {} : { wallClock: options.wallClock }),
     ...(report === undefined ? {} : { report }),
     ...(options.log === undefined ? {} : { log: options.log }),
+    ...(options.gridMs === undefined ? {} : { gridMs: options.gridMs }),
   });
   const xks = { core, store, recorder, accounts, session, keyring: options.keyring ?? new Keyring(core, session), region: options.regions[0] ?? '' };
   const xksDoor = new XksDoor({ ...xks, ...options.xks, ...(options.wallClock === undefined ? {} : { wallClock: options.wallClock }), ...(report === undefined ? {} : { report }), ...(options.log === undefined ? {} : { log: options.log }) }, metrics);

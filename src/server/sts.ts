@@ -115,7 +115,7 @@ function inheritedTags({ caller }: ActionCall): Readonly<Record<string, string>>
 /** The role, when its trust policy and the caller's own policies say so. A role that is not there is refused in the same words. */
 async function permitted(store: Store, gate: Gate, call: ActionCall, input: AssumeRole, inherited: Readonly<Record<string, string>>): Promise<Row<RoleRecord>> {
   const { RoleArn, Tags, TransitiveTagKeys, SourceIdentity } = input;
-  const denied = () => refused.denied(`User: ${call.caller.arn} is not authorized to perform: sts:AssumeRole on resource: ${RoleArn}`);
+  const denied = () => refused.hidden(`User: ${call.caller.arn} is not authorized to perform: sts:AssumeRole on resource: ${RoleArn}`);
   const parsed = parseArn(RoleArn);
   if (parsed?.service !== 'iam' || !parsed.resource.startsWith('role/')) throw refused.invalid(`${RoleArn} is invalid`);
   const role = await findPrincipal(store, parsed.account, 'role', nameIn(RoleArn));

@@ -5,6 +5,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChainRecorder } from '../../src/audit/recorder.ts';
+import type { Mode } from '../../src/hsm/core.ts';
 import { Keyring } from '../../src/hsm/keyring.ts';
 import { loadCore } from '../../src/hsm/native.ts';
 import type { NativeCore } from '../../src/hsm/native.ts';
@@ -36,13 +37,13 @@ export function newHome(): string {
   return mkdtempSync(join(tmpdir(), 'room-'));
 }
 
-export async function openRoom(home: string, more: Partial<ServerOptions> = {}): Promise<Room> {
+export async function openRoom(home: string, more: Partial<ServerOptions> = {}, mode: Mode = 'production'): Promise<Room> {
   const core = loadCore();
   const store = await openSqlite({ home, core });
   const unseal = { how: 'keyfile', path: join(home, 'root.key') } as const;
   const root = await store.get('root', 'root');
   if (root?.sealed === undefined) {
-    const sealed = core.createRoot('production', unseal);
+    const sealed = core.createRoot(mode, unseal);
     await store.tx(async (tx) => { tx.insert('root', { id: 'root', account: '', region: '', body: {}, sealed }); });
   } else {
     core.openRoot(root.sealed, unseal);

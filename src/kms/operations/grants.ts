@@ -328,6 +328,7 @@ export const retireGrant = operation({
     if (grant === undefined || !mayRetire(run, grant.body, account)) {
       if (key === undefined && account === run.account) throw naming.noKey(arn);
       await run.permit('kms:RetireGrant', arn, account, key);
+      if (key !== undefined) await run.requireAdmitted(key, 'kms:RetireGrant', arn);
     }
     if (key === undefined) throw internal();
     run.touch(key);
