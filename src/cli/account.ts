@@ -7,6 +7,7 @@ interface Account {
   readonly accountId: string;
   readonly status: string;
   readonly createdMs: number;
+  readonly strict?: boolean;
 }
 
 export function addAccountCommands(program: Command): void {
@@ -28,7 +29,7 @@ export function addAccountCommands(program: Command): void {
       const { accounts } = await new AdminClient(homeOf(process.env)).get<{ accounts: readonly Account[] }>('/v1/accounts');
       printRows(accounts, [
         { title: 'Account', value: (a) => a.accountId },
-        { title: 'Status', value: (a) => a.status },
+        { title: 'Status', value: (a) => (a.strict === true ? `${a.status}, strict` : a.status) },
         { title: 'Created', value: (a) => new Date(a.createdMs).toISOString() },
       ], format);
     });
@@ -44,6 +45,16 @@ export function addAccountCommands(program: Command): void {
       .option('--json', 'one JSON object')
       .action(async (id: string, format: Format) => { show(await new AdminClient(homeOf(process.env)).post(`/v1/accounts/${encodeURIComponent(id)}/${verb}`, {}), format); });
   }
+  account
+    .command('strict')
+    .description('on: the core releases no plaintext of this account but to attested recipients, from now on; off: from the next start')
+    .argument('<id>', 'twelve digits')
+    .argument('<on|off>')
+    .option('--json', 'one JSON object')
+    .action(async (id: string, wanted: string, format: Format) => {
+      if (wanted !== 'on' && wanted !== 'off') throw new CommandError(exitCode.usage, `say on or off, not '${wanted}'`);
+      show(await new AdminClient(homeOf(process.env)).post(`/v1/accounts/${encodeURIComponent(id)}/strict`, { strict: wanted === 'on' }), format);
+    });
   account
     .command('delete')
     .description('stop its credentials now and, after a waiting period, shred its key and remove every record of it')
@@ -74,6 +85,7 @@ export function addAccountCommands(program: Command): void {
 interface Changed {
   readonly accountId: string;
   readonly status: string;
+  readonly strict: boolean;
   readonly dueMs?: number;
 }
 

@@ -7,6 +7,8 @@ export interface AccountRecord {
   readonly status: 'Active' | 'Suspended' | 'PendingDeletion' | 'Deleted';
   /** When its waiting period ends. */
   readonly dueMs?: number;
+  /** The core releases no plaintext of it but to attested recipients, and takes in no keys in the clear. */
+  readonly strict?: boolean;
 }
 
 /** An access key. The row's id is the key's, its sealed object the secret, bound to the members here. */

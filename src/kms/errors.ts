@@ -114,6 +114,9 @@ export const usage = {
 };
 
 export const access = {
+  /** The core said it, not a policy: the key's account is strict. */
+  plaintextKept: () =>
+    fail('AccessDeniedException', 'The account that owns the KMS key is strict: it releases plaintext to attested recipients only. Specify a Recipient, where the operation has one.'),
   hiddenCiphertext: () =>
     hide(fail('AccessDeniedException', 'The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.')),
 };

@@ -7,7 +7,7 @@ import type { Recorded } from '../audit/recorder.ts';
 import { HsmError } from '../hsm/core.ts';
 import { StoreError } from '../store/store.ts';
 import { Authoriser, principalOfCaller } from './authorise.ts';
-import { fail, internal, timedOut, unavailable } from './errors.ts';
+import { access, fail, internal, timedOut, unavailable } from './errors.ts';
 import { GrantTokens } from './grants.ts';
 import { Ids } from './ids.ts';
 import { Markers } from './marker.ts';
@@ -73,6 +73,7 @@ export function createService(parts: Parts): KmsService {
 
   function asAwsError(error: unknown, operation: string): AwsError {
     if (error instanceof AwsError) return error;
+    if (error instanceof HsmError && error.code === 'HSM_E_POLICY') return access.plaintextKept();
     const cause = error instanceof HsmError ? error.code : error instanceof Error ? `${error.name}: ${error.message}\n${error.stack ?? ''}` : typeof error;
     services.log(`${operation.slice(0, 64)} failed: ${cause}`);
     return passing(error) ?? internal();

@@ -1,4 +1,4 @@
-/** Suspending, resuming and deleting accounts, for the operator. */
+/** Suspending, resuming, restricting and deleting accounts, for the operator. */
 import type { AccountRecord } from '../iam/records.ts';
 import { AdminError } from './accounts.ts';
 import type { AdminAnswer, AdminCall, AdminRoute } from './admin.ts';
@@ -12,6 +12,10 @@ export function accountRoutes(lifecycle: Lifecycle): readonly AdminRoute[] {
   return [
     route('POST', '/suspend', (account) => lifecycle.suspend(account)),
     route('POST', '/resume', (account) => lifecycle.resume(account)),
+    route('POST', '/strict', (account, { body: { strict } }) => {
+      if (typeof strict !== 'boolean') throw new AdminError(400, 'strict is true or false');
+      return lifecycle.setStrict(account, strict);
+    }),
     route('DELETE', '', (account, { query }) => lifecycle.scheduleDeletion(account, daysOf(query.get('days')))),
     route('POST', '/cancel-deletion', (account) => lifecycle.cancelDeletion(account)),
   ];
@@ -23,6 +27,6 @@ function daysOf(text: string | null): number | undefined {
   return Number(text);
 }
 
-function shown(accountId: string, { status, dueMs }: AccountRecord): AdminAnswer {
-  return { body: { accountId, status, ...(dueMs === undefined ? {} : { dueMs }) } };
+function shown(accountId: string, { status, dueMs, strict = false }: AccountRecord): AdminAnswer {
+  return { body: { accountId, status, strict, ...(dueMs === undefined ? {} : { dueMs }) } };
 }

@@ -72,15 +72,31 @@ export class Accounts {
     if (known !== undefined) return await known;
     const row = await this.#store.get<AccountRecord>('account', account);
     if (row?.sealed === undefined) return undefined;
-    const { sealed } = row;
+    const { sealed, body } = row;
     // Somebody may have opened it while we read.
     let opened = this.#open.get(account);
     if (opened === undefined) {
-      opened = Promise.resolve().then(() => this.#core.openPartition(account, sealed));
+      opened = Promise.resolve().then(() => this.#openAs(account, sealed, body.strict === true));
       this.#open.set(account, opened);
       opened.catch(() => this.#open.delete(account));
     }
     return await opened;
+  }
+
+  #openAs(account: string, sealed: Buffer, strict: boolean): PartitionHandle {
+    const partition = this.#core.openPartition(account, sealed);
+    try {
+      if (strict) this.#core.restrictPartition(partition);
+      return partition;
+    } catch (error) {
+      this.#core.closePartition(partition);
+      throw error;
+    }
+  }
+
+  /** Its partition is strict from now on, until it is closed. */
+  async restrict(account: string): Promise<void> {
+    this.#core.restrictPartition(await this.require(account));
   }
 
   /** `account`: twelve digits; absent: made at random. */

@@ -40,7 +40,7 @@ async function listAccounts(accounts: Accounts): Promise<AdminAnswer> {
   let after: string | undefined;
   do {
     const page = await accounts.list(after);
-    for (const { id, body, createdMs } of page.rows) listed.push({ accountId: id, status: body.status, createdMs, ...(body.name === undefined ? {} : { name: body.name }) });
+    for (const { id, body, createdMs } of page.rows) listed.push({ accountId: id, status: body.status, createdMs, ...(body.name === undefined ? {} : { name: body.name }), ...(body.strict === true ? { strict: true } : {}) });
     after = page.next;
   } while (after !== undefined);
   return { body: { accounts: listed } };

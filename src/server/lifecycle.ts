@@ -1,5 +1,5 @@
 /**
- * Suspending and deleting accounts. A deletion waits, 7 to 30 days; when it is due the account's key
+ * Suspending and deleting accounts, and making them strict. A deletion waits, 7 to 30 days; when it is due the account's key
  * goes first, and with it everything that was ever sealed under it, here and in copies of this file
  * made from then on. Then its records go. Each step looks again, so a round that was cut short, or runs
  * on two nodes, does it once.
@@ -27,7 +27,7 @@ export interface LifecycleOptions {
   readonly everyMs?: number;
 }
 
-type Act = 'SuspendAccount' | 'ResumeAccount' | 'ScheduleAccountDeletion' | 'CancelAccountDeletion' | 'DeleteAccount';
+type Act = 'RestrictAccount' | 'UnrestrictAccount' | 'SuspendAccount' | 'ResumeAccount' | 'ScheduleAccountDeletion' | 'CancelAccountDeletion' | 'DeleteAccount';
 
 export class Lifecycle {
   readonly #options: LifecycleOptions;
@@ -61,6 +61,19 @@ export class Lifecycle {
       if (body.status !== 'Suspended') throw new AdminError(409, `account ${account} is ${body.status}`);
       return { ...body, status: 'Active' };
     });
+  }
+
+  /**
+   * In force when this resolves. Lifting it counts from the next start: an open partition stays what it is,
+   * so that nobody gets plaintext out of a running server by way of the operator's socket.
+   */
+  async setStrict(account: string, strict: boolean): Promise<AccountRecord> {
+    const body = await this.#change(account, strict ? 'RestrictAccount' : 'UnrestrictAccount', ({ strict: _, ...rest }) => {
+      if (rest.status === 'Deleted') throw new AdminError(409, `account ${account} is Deleted`);
+      return strict ? { ...rest, strict } : rest;
+    });
+    if (strict) await this.#options.accounts.restrict(account);
+    return body;
   }
 
   scheduleDeletion(account: string, days: number = waitingDays.most): Promise<AccountRecord> {

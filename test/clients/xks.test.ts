@@ -81,5 +81,10 @@ describe('an external key store', () => {
     expect(server.cli('xks', 'delete', 'payments/eu').status).toBe(2);
     expect(server.cli('xks', 'delete', 'payments/eu', '--yes').status).toBe(0);
     expect(server.cli('xks', 'list').stdout).toBe('');
+    // What is strict cannot serve.
+    expect(JSON.parse(server.cli('account', 'strict', '000000000000', 'on', '--json').stdout)).toEqual({ accountId: '000000000000', status: 'Active', strict: true });
+    expect(server.cli('account', 'list').stdout).toContain('\tActive, strict\t');
+    expect(server.cli('xks', 'create', 'strict', '--account', '000000000000').status).toBe(0);
+    expect(server.cli('xks', 'key', 'add', 'strict', 'k').status).toBe(5);
   });
 });

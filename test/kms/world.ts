@@ -61,6 +61,7 @@ export interface World {
   readonly core: Core;
   readonly store: Store;
   readonly caretaker: Caretaker;
+  readonly accounts: Accounts;
   readonly log: string[];
   /** The attestation root that is trusted. */
   readonly root: Authority;
@@ -136,7 +137,7 @@ export async function makeWorld(more: { readonly quotas?: Quotas } = {}): Promis
   }
 
   return {
-    kms, core, store, caretaker, log, root, ask,
+    kms, core, store, caretaker, accounts, log, root, ask,
     async call(operation, input, as) {
       const answer = await ask(operation, input, as);
       if (!answer.ok) throw new Error(`${operation}: ${answer.error.code}: ${answer.error.message ?? ''} ${log.slice(-1).join()}`);

@@ -354,7 +354,7 @@ describe('administration', () => {
     expect((await admin('POST', '/v1/xks/proxies/by%2Fhand/keys', { keyId: 'k', usage: ['ENCRYPT', 'ENCRYPT'] })).status).toBe(400);
   });
 
-  it('an account that is suspended serves nobody; one that is deleted leaves nothing', async () => {
+  it('an account that is suspended or strict decrypts for nobody; one that is deleted leaves nothing', async () => {
     await room.accounts.create(other);
     const at = 'theirs';
     const as = told(await proxies.create(other, at));
@@ -372,6 +372,9 @@ describe('administration', () => {
     refuses(await ask('keys/k/decrypt', toDecrypt(made), signing('keys/k/decrypt')), 403, 'AccessDeniedException');
     await lifecycle.resume(other);
     expect((await ask('keys/k/decrypt', toDecrypt(made), signing('keys/k/decrypt'))).status).toBe(200);
+    await lifecycle.setStrict(other, true);
+    refuses(await ask('keys/k/decrypt', toDecrypt(made), signing('keys/k/decrypt')), 403, 'AccessDeniedException');
+    await expect(proxies.addKey(at, 'another')).rejects.toMatchObject({ status: 409 });
     await lifecycle.scheduleDeletion(other, 7);
     ahead = 8 * 86_400_000;
     expect(await lifecycle.run()).toBe(1);

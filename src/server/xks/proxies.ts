@@ -108,6 +108,7 @@ export class XksProxies {
     const { store } = this.#parts;
     if (!isKeyId(keyId)) throw new AdminError(400, 'a key id is 1 to 128 letters, digits and ._-');
     const { account } = await this.#proxy(store, prefix);
+    if ((await this.#active(account)).strict === true) throw new AdminError(409, `account ${account} is strict: it releases no plaintext, so its keys cannot decrypt for another KMS`);
     const id = keyRowId(account, keyId);
     const made = (await store.get('xks-key', id)) === undefined ? await this.#seal(account, uses ?? ['ENCRYPT', 'DECRYPT']) : undefined;
     const isNew = await store.tx(async (tx) => {
@@ -185,10 +186,11 @@ export class XksProxies {
     return row;
   }
 
-  async #active(account: string): Promise<void> {
+  async #active(account: string): Promise<AccountRecord> {
     const row = await this.#parts.store.get<AccountRecord>('account', account);
     if (row === undefined) throw new AdminError(404, `there is no account ${account.slice(0, 40)}`);
     if (row.body.status !== 'Active') throw new AdminError(409, `account ${account} is ${row.body.status}`);
+    return row.body;
   }
 
   /** Makes an access key; `write` gives it its place in the same transaction. */
