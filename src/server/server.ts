@@ -31,7 +31,7 @@ import { Tokens } from './tokens.ts';
 import { XksDoor } from './xks/door.ts';
 import type { XksDoorOptions } from './xks/door.ts';
 import { XksProxies } from './xks/proxies.ts';
-import { xksRoutes } from './xks/routes.ts';
+import { xksRoutes } from './xks-routes.ts';
 
 export interface ServerOptions {
   readonly core: Core;

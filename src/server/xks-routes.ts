@@ -1,10 +1,10 @@
 /** External key stores, for the operator. A path's `:prefix` is URL-encoded; `/` stands for none. */
-import { AdminError } from '../accounts.ts';
-import type { AdminAnswer, AdminCall, AdminRoute } from '../admin.ts';
-import type { Row } from '../../store/store.ts';
-import type { ShownCredential, XksProxies } from './proxies.ts';
-import { uriPath } from './records.ts';
-import type { XksKeyRecord, XksProxyRecord, XksUse } from './records.ts';
+import { AdminError } from './accounts.ts';
+import type { AdminAnswer, AdminCall, AdminRoute } from './admin.ts';
+import type { Row } from '../store/store.ts';
+import type { ShownCredential, XksProxies } from './xks/proxies.ts';
+import { uriPath } from './xks/records.ts';
+import type { XksKeyRecord, XksProxyRecord, XksUse } from './xks/records.ts';
 
 export function xksRoutes(proxies: XksProxies): readonly AdminRoute[] {
   const key = (call: AdminCall): readonly [account: string, keyId: string] => [call.path['account'] ?? '', call.path['key'] ?? ''];
