@@ -52,6 +52,8 @@
 	X(HSM_E_ROOT, "this root key does not belong to this store")          \
 	X(HSM_E_MODE, "not in this mode")                                     \
 	X(HSM_E_COUNTER, "the key's invocation limit is reached")             \
+	X(HSM_E_WEAKENED, "strict, and the secret memory is weaker than memfd_secret") \
+	X(HSM_E_GONE, "the token's file was removed or replaced")              \
 	X(HSM_E_NOT_APPROVED, "not approved, and only approved is served")    \
 	X(HSM_E_EXPIRED, "expired")                                           \
 	X(HSM_E_EXISTS, "exists already")                                     \

@@ -217,3 +217,12 @@ gate_indicate(const struct mech *mech, const struct key *key, uint32_t use, cons
 		return HSM_E_NOT_APPROVED;
 	return HSM_OK;
 }
+
+bool
+gate_weakened(void)
+{
+	struct arena_info arena;
+
+	arena_describe(&arena);
+	return arena.kind != ARENA_SECRET && arena.kind != ARENA_NONE;
+}

@@ -25,6 +25,8 @@ HSM_MUST_USE hsm_status gate_copy(struct secret *to, hsm_in bytes);
 /* The same for the self-tests, before the module is operational. */
 HSM_MUST_USE hsm_status gate_run_testing(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth);
 
+/* Secret memory is there, but not memfd_secret. */
+bool gate_weakened(void);
 /* HSM_OK: operational, and not a forked child. */
 HSM_MUST_USE hsm_status gate_ready(void);
 

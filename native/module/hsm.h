@@ -44,6 +44,7 @@ typedef struct {
 	const char *state, *why;        /* state_name, last error */
 	const char *arena_kind;         /* "memfd_secret", "locked", "plain" */
 	const char *arena_reason;
+	bool weakened;                  /* secret memory is not memfd_secret: strict tokens do not run */
 	uint64_t arena_size, arena_used, arena_high, lock_limit;
 	uint64_t sessions, objects, loaded;  /* loaded: objects whose key is in the arena now */
 	const char *library;            /* "AWS-LC 5.12.0" */
@@ -105,10 +106,12 @@ typedef enum {
 } hsm_role;
 
 #define HSM_SESSION_RW 1u
+#define HSM_SESSION_KEEPER 2u           /* of who keeps a token's file: also for a strict token that does not run */
 
 HSM_MUST_USE hsm_status hsm_session_service(hsm_session *session);
 /* Local programs. Role PUBLIC until hsm_login; on an ephemeral partition
- * without a PIN the role is USER at once. */
+ * without a PIN the role is USER at once. HSM_E_WEAKENED: a strict token's,
+ * and secret memory is not what it should be (hsm_info). */
 HSM_MUST_USE hsm_status hsm_session_open(hsm_part part, uint32_t flags, hsm_session *session);
 HSM_MUST_USE hsm_status hsm_session_close(hsm_session session);
 HSM_MUST_USE hsm_status hsm_session_role(hsm_session session, hsm_role *role);
@@ -134,7 +137,8 @@ HSM_MUST_USE hsm_status hsm_pin_set(hsm_session session, hsm_role role, hsm_in p
  * at, and restoring a token's file wins no try back.
  * header: public, authenticated; stored with the token's objects by whoever
  * keeps them, replaced as one when a call answers a new one.
- * PINs: 4..255 bytes, by PBKDF2-HMAC-SHA-512, about 0.12 s. */
+ * PINs: 4..255 bytes, by PBKDF2-HMAC-SHA-512, about 0.12 s. Making and opening
+ * a strict token's sessions: HSM_E_WEAKENED where the arena is not memfd_secret. */
 #define HSM_TOKEN_HEADER_MAX 512u
 #define HSM_PIN_MIN 4u
 #define HSM_PIN_MAX 255u
@@ -161,6 +165,22 @@ HSM_MUST_USE hsm_status hsm_token_reset(hsm_part part, hsm_in so_pin, bool stric
  * SO for role USER: `old` is empty. The old header's PIN holds until the new
  * header is stored. */
 HSM_MUST_USE hsm_status hsm_token_pin(hsm_session session, hsm_role role, hsm_in old, hsm_in pin, hsm_out *header);
+/* Another policy. It is bound into both wrapped keys, so both PINs are needed:
+ * nobody alone loosens what the other relies on. user_pin is empty where none
+ * is set. */
+HSM_MUST_USE hsm_status hsm_token_policy(hsm_part part, hsm_in so_pin, hsm_in user_pin, bool strict, hsm_out *header);
+/* A token's file alone is bytes; a ticket is what it needs beside itself (its
+ * device key, its failed tries), sealed and bound to the file's SHA-256. With
+ * an empty passphrase it opens where this device's secret is. With one (12 to
+ * 255 bytes) it opens anywhere: only a session of the SO gets that. */
+#define HSM_TOKEN_TICKET_MAX 256u
+#define HSM_PASSPHRASE_MIN 12u
+HSM_MUST_USE hsm_status hsm_token_export(hsm_session session, const char *device, hsm_in passphrase, hsm_in file_sha256, hsm_out *ticket);
+/* Take a token up: afterwards hsm_token_open opens its header here. Tries that
+ * are counted here already go on. HSM_E_PIN: wrong passphrase, or not this
+ * file's ticket; HSM_E_INTEGRITY: not this device's, or not this file's;
+ * HSM_E_EXISTS: a token of this id has another device key here. */
+HSM_MUST_USE hsm_status hsm_token_import(const char *device, hsm_in passphrase, hsm_in ticket, hsm_in file_sha256);
 /* hsm_login and hsm_logout serve tokens too: HSM_E_PIN, HSM_E_PIN_LOCKED,
  * HSM_E_PIN_UNSET, HSM_E_LOGGED_IN. At logout the private objects of the partition are
  * closed: their handles end. HSM_ROLE_CONTEXT checks the user's PIN once more

@@ -271,7 +271,7 @@ hsm_describe(hsm_info *info)
 	}
 	*info = (hsm_info){
 		.version = STRONGROOM_VERSION, .state = state_name(off ? STATE_OFF : state_now()), .why = state_why(),
-		.arena_kind = arena_name(arena.kind), .arena_reason = arena.reason,
+		.arena_kind = arena_name(arena.kind), .arena_reason = arena.reason, .weakened = gate_weakened(),
 		.arena_size = arena.size, .arena_used = arena.used, .arena_high = arena.high,
 		.lock_limit = arena.lock_limit, .library = library_name(),
 		.mode = root.mode, .unsealed = root.unsealed, .unseal = root.unseal,

@@ -7,18 +7,14 @@
  * seal_derive(device key, "pin", role | salt | iterations | PBKDF2(pin)). */
 #include "pin.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "../crypto/rng.h"
 #include "../mech/primitive.h"
-#include "file.h"
+#include "device.h"
 #include "gate.h"
 #include "object.h"
 #include "partition.h"
@@ -159,37 +155,6 @@ header_check(const struct pin *pin, hsm_in bytes)
 /* ---- the device ---------------------------------------------------------------- */
 
 static hsm_status
-device_secret(const char *device, bool make, struct secret *secret)
-{
-	char path[PATH_MAX];
-	struct secret fresh = SECRET_NONE;
-	bool missing = false;
-	hsm_status st;
-	int n = snprintf(path, sizeof path, "%s/secret", device);
-
-	if (n <= 0 || (size_t)n >= sizeof path)
-		return HSM_E_IO;
-	if (make && mkdir(device, 0700) != 0 && errno != EEXIST)
-		return errno == ENOSPC ? HSM_E_LIMIT : HSM_E_IO;
-	st = file_read(path, SEAL_KEY_LEN, secret, &missing);
-	if (missing && make) {
-		if ((st = secret_alloc(&fresh, SEAL_KEY_LEN)) == HSM_OK && (st = rng_bytes(fresh.ptr, fresh.len)) == HSM_OK)
-			st = file_create(path, secret_in(&fresh));
-		secret_wipe(&fresh);
-		/* Of two makers, both go by the file that is there. */
-		if (st == HSM_OK || st == HSM_E_EXISTS)
-			st = file_read(path, SEAL_KEY_LEN, secret, NULL);
-	}
-	if (missing && !make)
-		return HSM_E_INTEGRITY;
-	if (st == HSM_OK && secret->len != SEAL_KEY_LEN) {
-		secret_wipe(secret);
-		st = HSM_E_INTEGRITY;
-	}
-	return st;
-}
-
-static hsm_status
 derive(const struct secret *from, const char *label, hsm_in context, struct secret *to)
 {
 	hsm_status st = secret_alloc(to, SEAL_KEY_LEN);
@@ -201,15 +166,12 @@ derive(const struct secret *from, const char *label, hsm_in context, struct secr
 static hsm_status
 device_keys(struct pin *pin, const char *device, bool make, const uint8_t id[ID_LEN])
 {
-	struct secret secret = SECRET_NONE;
-	hsm_status st = device_secret(device, make, &secret);
+	hsm_status st = device_key(device, make, id, &pin->device);
 
-	if (st == HSM_OK && (st = derive(&secret, "token", (hsm_in){ id, ID_LEN }, &pin->device)) == HSM_OK
-	    && (st = derive(&pin->device, "open objects", HSM_NONE, &pin->open_key)) == HSM_OK
+	if (st == HSM_OK && (st = derive(&pin->device, "open objects", HSM_NONE, &pin->open_key)) == HSM_OK
 	    && (st = derive(&pin->device, "open tags", HSM_NONE, &pin->open_tags)) == HSM_OK
 	    && (st = derive(&pin->device, "token mac", HSM_NONE, &pin->mac)) == HSM_OK)
-		st = tries_at(&pin->tries, device, id, &pin->device);
-	secret_wipe(&secret);
+		st = tries_at(&pin->tries, device, id);
 	return st;
 }
 
@@ -374,6 +336,20 @@ pin_login(struct pin *pin, hsm_role role, hsm_in given)
 	return st;
 }
 
+hsm_status
+pin_escrow(struct pin *pin, struct pin_escrow *e)
+{
+	hsm_status st;
+
+	pthread_mutex_lock(&pin->lock);
+	memcpy(e->id, pin->header.id, ID_LEN);
+	st = secret_copy(&e->key, secret_in(&pin->device));
+	if (st == HSM_OK)
+		st = tries_failed(&pin->tries, &pin->device, e->failed);
+	pthread_mutex_unlock(&pin->lock);
+	return st;
+}
+
 void
 pin_logout(struct pin *pin)
 {
@@ -435,7 +411,7 @@ job_create(void *arg)
 	h->flags = job->strict ? FLAG_STRICT : 0;
 	if ((st = rng_bytes(h->id, sizeof h->id)) == HSM_OK && (st = calibrate(&h->iterations)) == HSM_OK
 	    && (st = device_keys(pin, job->device, true, h->id)) == HSM_OK
-	    && (st = tries_make(&pin->tries, &pin->device)) == HSM_OK && (st = header_fresh(pin, h, job->given)) == HSM_OK)
+	    && (st = tries_make(&pin->tries, &pin->device, NULL)) == HSM_OK && (st = header_fresh(pin, h, job->given)) == HSM_OK)
 		st = header_write(pin, h, job->bytes);
 	return st;
 }
@@ -475,6 +451,8 @@ hsm_token_create(const char *device, hsm_in so_pin, bool strict, hsm_out *header
 		return HSM_E_ARGS;
 	if (so_pin.len < HSM_PIN_MIN || so_pin.len > HSM_PIN_MAX)
 		return HSM_E_PIN_LEN;
+	if (strict && gate_weakened())
+		return HSM_E_WEAKENED;
 	if ((st = pin_new(&job.pin)) != HSM_OK)
 		return st;
 	if ((st = gate_run(job_create, &job, HEAP, DEPTH)) == HSM_OK && (st = pin_publish(job.pin, part)) == HSM_OK)
@@ -697,7 +675,62 @@ hsm_token_reset(hsm_part part, hsm_in so_pin, bool strict, hsm_out *header)
 		return st;
 	job.pin = partition_pin(p);
 	pthread_mutex_lock(&job.pin->lock);
-	if ((st = gate_run(job_reset, &job, HEAP, DEPTH)) == HSM_OK)
+	if (strict && gate_weakened())
+		st = HSM_E_WEAKENED;
+	else if ((st = gate_run(job_reset, &job, HEAP, DEPTH)) == HSM_OK)
+		header->len = HEADER_LEN;
+	pthread_mutex_unlock(&job.pin->lock);
+	partition_release(p);
+	return st;
+}
+
+/* The policy stands in the context of both wrapped keys: each is opened under
+ * the old one and closed under the new one. */
+static hsm_status
+policy_move(struct pin *pin, struct header *h, hsm_role role, hsm_in given)
+{
+	struct secret key = SECRET_NONE;
+	hsm_status st = pin_check(pin, role, given, &key);
+
+	if (st == HSM_OK)
+		st = key_wrap(pin, h, role, given, &key);
+	secret_wipe(&key);
+	return st;
+}
+
+static hsm_status
+job_policy(void *arg)
+{
+	struct pin_job *job = arg;
+	struct pin *pin = job->pin;
+	hsm_status st;
+
+	job->header = pin->header;
+	job->header.flags = (uint8_t)((pin->header.flags & ~FLAG_STRICT) | (job->strict ? FLAG_STRICT : 0));
+	if ((st = policy_move(pin, &job->header, HSM_ROLE_OFFICER, job->old)) != HSM_OK)
+		return st;
+	if ((pin->header.flags & FLAG_USER) != 0 && (st = policy_move(pin, &job->header, HSM_ROLE_USER, job->given)) != HSM_OK)
+		return st;
+	return header_write(pin, &job->header, job->bytes);
+}
+
+hsm_status
+hsm_token_policy(hsm_part part, hsm_in so_pin, hsm_in user_pin, bool strict, hsm_out *header)
+{
+	struct pin_job job = { .old = so_pin, .given = user_pin, .strict = strict, .bytes = header->ptr };
+	struct partition *p;
+	hsm_status st;
+
+	if ((st = out_need(header, HEADER_LEN)) != HSM_OK || header->ptr == NULL)
+		return st;
+	header->len = 0;
+	if (strict && gate_weakened())
+		return HSM_E_WEAKENED;
+	if ((st = token_acquire(part, &p)) != HSM_OK)
+		return st;
+	job.pin = partition_pin(p);
+	pthread_mutex_lock(&job.pin->lock);
+	if ((st = gate_run(job_policy, &job, HEAP, DEPTH)) == HSM_OK)
 		header->len = HEADER_LEN;
 	pthread_mutex_unlock(&job.pin->lock);
 	partition_release(p);

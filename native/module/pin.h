@@ -24,4 +24,9 @@ void pin_logout(struct pin *pin);
 /* A copy: HSM_E_NOT_LOGGED_IN for priv while no user is there. */
 HSM_MUST_USE hsm_status pin_key(struct pin *pin, bool priv, struct secret *key);
 
+/* What a token needs beside its file, for ticket.c: its device key, its failed
+ * tries (TRIES_OFFICER, TRIES_USER). Inside gate_run; the caller wipes key. */
+struct pin_escrow { uint8_t id[16]; uint8_t failed[2]; struct secret key; };
+HSM_MUST_USE hsm_status pin_escrow(struct pin *pin, struct pin_escrow *e);
+
 #endif

@@ -438,10 +438,14 @@ hsm_session_open(hsm_part part, uint32_t flags, hsm_session *session)
 	*session = 0;
 	if ((st = gate_ready()) != HSM_OK)
 		return st;
-	if ((flags & ~HSM_SESSION_RW) != 0)
+	if ((flags & ~(HSM_SESSION_RW | HSM_SESSION_KEEPER)) != 0)
 		return HSM_E_ARGS;
 	if ((st = partition_acquire(part, &p)) != HSM_OK)
 		return st;
+	if ((flags & HSM_SESSION_KEEPER) == 0 && partition_pin(p) != NULL && partition_strict(p) && gate_weakened()) {
+		partition_release(p);
+		return HSM_E_WEAKENED;
+	}
 	/* An officer is alone with sessions that may write. */
 	if ((flags & HSM_SESSION_RW) == 0 && partition_role(p) == HSM_ROLE_OFFICER)
 		st = HSM_E_READ_ONLY;

@@ -21,11 +21,10 @@ struct record { uint64_t seq; uint8_t failed[2]; };
 static const uint8_t magic[4] = { 'S', 'R', 't', 'r' };
 
 hsm_status
-tries_at(struct tries *t, const char *device, const uint8_t id[16], const struct secret *key)
+tries_at(struct tries *t, const char *device, const uint8_t id[16])
 {
 	int n = snprintf(t->path, sizeof t->path, "%s/", device);
 
-	(void)key;
 	if (n <= 0 || (size_t)n > sizeof t->path - 48)
 		return HSM_E_IO;
 	for (int i = 0; i < 16; i++)
@@ -70,11 +69,15 @@ record_read(const struct secret *key, const uint8_t bytes[RECORD_LEN], struct re
 }
 
 hsm_status
-tries_make(const struct tries *t, const struct secret *key)
+tries_make(const struct tries *t, const struct secret *key, const uint8_t failed[2])
 {
-	const struct record first = { .seq = 1 };
+	struct record first = { .seq = 1 };
 	uint8_t bytes[FILE_LEN] = { 0 };
-	hsm_status st = record_write(key, &first, bytes + RECORD_STEP);
+	hsm_status st;
+
+	if (failed != NULL)
+		memcpy(first.failed, failed, sizeof first.failed);
+	st = record_write(key, &first, bytes + RECORD_STEP);
 
 	return st == HSM_OK ? file_create(t->path, (hsm_in){ bytes, sizeof bytes }) : st;
 }
@@ -185,19 +188,27 @@ tries_forgive(const struct tries *t, const struct secret *key, enum tries_of who
 }
 
 hsm_status
-tries_left(const struct tries *t, const struct secret *key, uint32_t *user, uint32_t *officer)
+tries_failed(const struct tries *t, const struct secret *key, uint8_t failed[2])
 {
 	struct record r;
 	int fd;
 	hsm_status st = tries_lock(t, F_RDLCK, &fd);
 
-	*user = *officer = 0;
 	if (st != HSM_OK)
 		return st;
-	if ((st = tries_load(fd, key, &r)) == HSM_OK) {
-		*user = r.failed[TRIES_USER] >= TRIES_MAX ? 0 : TRIES_MAX - r.failed[TRIES_USER];
-		*officer = r.failed[TRIES_OFFICER] >= TRIES_MAX ? 0 : TRIES_MAX - r.failed[TRIES_OFFICER];
-	}
+	if ((st = tries_load(fd, key, &r)) == HSM_OK)
+		memcpy(failed, r.failed, sizeof r.failed);
 	close(fd);
+	return st;
+}
+
+hsm_status
+tries_left(const struct tries *t, const struct secret *key, uint32_t *user, uint32_t *officer)
+{
+	uint8_t failed[2] = { TRIES_MAX, TRIES_MAX };
+	hsm_status st = tries_failed(t, key, failed);
+
+	*user = failed[TRIES_USER] >= TRIES_MAX ? 0 : TRIES_MAX - failed[TRIES_USER];
+	*officer = failed[TRIES_OFFICER] >= TRIES_MAX ? 0 : TRIES_MAX - failed[TRIES_OFFICER];
 	return st;
 }

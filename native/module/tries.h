@@ -16,9 +16,12 @@ enum tries_of { TRIES_OFFICER, TRIES_USER };
 
 struct tries { char path[PATH_MAX]; };
 
-/* Names the file of a token; `device` is where, `key` the token's own. */
-HSM_MUST_USE hsm_status tries_at(struct tries *t, const char *device, const uint8_t id[16], const struct secret *key);
-HSM_MUST_USE hsm_status tries_make(const struct tries *t, const struct secret *key);
+/* Names the file of a token; `device` is where. */
+HSM_MUST_USE hsm_status tries_at(struct tries *t, const char *device, const uint8_t id[16]);
+/* Begin to count, with what failed so far (by enum tries_of; NULL: nothing).
+ * HSM_E_EXISTS: they are counted already. */
+HSM_MUST_USE hsm_status tries_make(const struct tries *t, const struct secret *key, const uint8_t failed[2]);
+HSM_MUST_USE hsm_status tries_failed(const struct tries *t, const struct secret *key, uint8_t failed[2]);
 /* Take one try, on disk. The file stays locked, by *fd, until tries_end.
  * HSM_E_PIN_LOCKED: none left; HSM_E_INTEGRITY: the file is gone or altered. */
 HSM_MUST_USE hsm_status tries_take(const struct tries *t, const struct secret *key, enum tries_of who, int *fd);

@@ -1,5 +1,6 @@
 // addon.cc - the Node door: one flat function for each call of hsm.h, under its
 // name without `hsm_`, in camel case; `...Slow` is the same call on the queue.
+// `tokenFile...` are the calls of token.h, on tokens and PINs that are held here.
 // The list is fixed: test/hsm/exports.test.ts holds it.
 #include "call.h"
 
@@ -7,7 +8,7 @@ namespace {
 
 const Exports* const kRooms[] = {&kModuleExports, &kRootExports, &kTokenExports, &kSessionExports, &kCredentialExports,
                                  &kObjectExports, &kUseExports, &kStreamExports, &kKmsExports,
-                                 &kRecipientExports, &kKeepExports, &kBytesExports};
+                                 &kRecipientExports, &kKeepExports, &kBytesExports,   &kTokenFileExports};
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* home = new Env(env);

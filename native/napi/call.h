@@ -183,6 +183,7 @@ struct Exports { const Export* list; size_t n; };
 
 // One table a file.
 extern const Exports kModuleExports, kRootExports, kTokenExports, kSessionExports, kCredentialExports, kObjectExports,
-    kUseExports, kStreamExports, kKmsExports, kRecipientExports, kKeepExports, kBytesExports;
+    kUseExports, kStreamExports, kKmsExports, kRecipientExports, kKeepExports, kBytesExports,
+    kTokenFileExports;
 
 #endif

@@ -66,4 +66,7 @@ std::shared_ptr<Mailbox> Env::mailbox() {
   return mailbox_;
 }
 
-void Env::Shut() { power_.clear(); }
+void Env::Shut() {
+  held_.clear();
+  power_.clear();
+}

@@ -6,6 +6,7 @@
 
 #include <napi.h>
 
+#include <map>
 #include <memory>
 #include <unordered_set>
 #include <vector>
@@ -25,6 +26,19 @@ class Power {
   ~Power() { hsm_close(); }
   Power(const Power&) = delete;
   Power& operator=(const Power&) = delete;
+};
+
+// Kept for JavaScript by a number: an attached token, a PIN that was read. Slow
+// work in flight shares it, and with it the core's life.
+class Held {
+ public:
+  explicit Held(std::shared_ptr<Power> power) : power_(std::move(power)) {}
+  virtual ~Held() = default;
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+ private:
+  std::shared_ptr<Power> power_;           // goes last
 };
 
 class Env {
@@ -54,6 +68,18 @@ class Env {
   void PayloadGone(void* base) { payloads_.erase(base); }
   bool IsPayload(const void* base) const { return payloads_.count(const_cast<void*>(base)) != 0; }
 
+  // Things held, by numbers that are never given twice.
+  uint64_t Hold(std::shared_ptr<Held> held) {
+    held_.emplace(++last_held_, std::move(held));
+    return last_held_;
+  }
+  template <class T>
+  std::shared_ptr<T> Find(uint64_t number) const {
+    auto it = held_.find(number);
+    return it == held_.end() ? nullptr : std::dynamic_pointer_cast<T>(it->second);
+  }
+  void Drop(uint64_t number) { held_.erase(number); }
+
   // Made at the first slow call. NULL: an exception is pending.
   std::shared_ptr<Mailbox> mailbox();
   // The environment goes: its share of the core's life ends.
@@ -65,6 +91,8 @@ class Env {
   napi_ref resizable_ = nullptr;           // the getter of ArrayBuffer.prototype, as it was at load
   std::vector<std::shared_ptr<Power>> power_;
   std::unordered_set<void*> payloads_;
+  std::map<uint64_t, std::shared_ptr<Held>> held_;
+  uint64_t last_held_ = 0;
   std::shared_ptr<Mailbox> mailbox_;
 };
 

@@ -52,6 +52,7 @@ struct Describe : Call {
     SetString(env, o, "why", info.why);
     SetString(env, o, "arenaKind", info.arena_kind);
     SetString(env, o, "arenaReason", info.arena_reason);
+    SetFlag(env, o, "weakened", info.weakened);
     SetNumber(env, o, "arenaSize", static_cast<double>(info.arena_size));
     SetNumber(env, o, "arenaUsed", static_cast<double>(info.arena_used));
     SetNumber(env, o, "arenaHigh", static_cast<double>(info.arena_high));

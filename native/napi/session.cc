@@ -18,6 +18,7 @@ struct SessionOpen : Call {
   void Read(Args& arg) {
     part = arg.Handle(0, "partition");
     flags = arg.Word(1, "flags");
+    if (!arg.Refused() && (flags & ~HSM_SESSION_RW) != 0) arg.Refuse("flags", "0 or 1 (read-write)");
   }
   hsm_status Run() { return hsm_session_open(part, flags, &session); }
   napi_value Answer(napi_env env) { return Handle(env, session); }

@@ -108,6 +108,53 @@ struct TokenPin : Call {
   napi_value Answer(napi_env env) { return Length(env, header.len); }
 };
 
+// tokenPolicy(partition, soPin, userPin, strict, header): length
+struct TokenPolicy : Call {
+  hsm_part part;
+  hsm_in so_pin, user_pin;
+  bool strict;
+  hsm_out header;
+  void Read(Args& arg) {
+    part = arg.Handle(0, "partition");
+    arg.Bytes(1, "soPin", &so_pin);
+    arg.Bytes(2, "userPin", &user_pin);
+    strict = arg.Flag(3, "strict");
+    arg.RoomGiven(4, "header", &header);
+  }
+  hsm_status Run() { return hsm_token_policy(part, so_pin, user_pin, strict, &header); }
+  napi_value Answer(napi_env env) { return Length(env, header.len); }
+};
+
+// tokenExport(session, device, passphrase, fileSha256, ticket): length
+struct TokenExport : Call {
+  hsm_session session;
+  Path device;
+  hsm_in passphrase, digest;
+  hsm_out ticket;
+  void Read(Args& arg) {
+    session = arg.Handle(0, "session");
+    arg.CString(1, "device", device);
+    arg.Bytes(2, "passphrase", &passphrase);
+    arg.Bytes(3, "fileSha256", &digest);
+    arg.RoomGiven(4, "ticket", &ticket);
+  }
+  hsm_status Run() { return hsm_token_export(session, device, passphrase, digest, &ticket); }
+  napi_value Answer(napi_env env) { return Length(env, ticket.len); }
+};
+
+// tokenImport(device, passphrase, ticket, fileSha256)
+struct TokenImport : Call {
+  Path device;
+  hsm_in passphrase, ticket, digest;
+  void Read(Args& arg) {
+    arg.CString(0, "device", device);
+    arg.Bytes(1, "passphrase", &passphrase);
+    arg.Bytes(2, "ticket", &ticket);
+    arg.Bytes(3, "fileSha256", &digest);
+  }
+  hsm_status Run() { return hsm_token_import(device, passphrase, ticket, digest); }
+};
+
 // tokenTag(partition, private, attribute, value, tag): length
 struct TokenTag : Call {
   hsm_part part;
@@ -154,6 +201,8 @@ const Export kList[] = {
     NOW("tokenCreate", TokenCreate), LATER("tokenCreateSlow", TokenCreate), NOW("tokenOpen", TokenOpen),
     NOW("tokenRefresh", TokenRefresh), NOW("tokenDescribe", TokenDescribe), NOW("tokenReset", TokenReset),
     LATER("tokenResetSlow", TokenReset), NOW("tokenPin", TokenPin), LATER("tokenPinSlow", TokenPin),
+    NOW("tokenPolicy", TokenPolicy), LATER("tokenPolicySlow", TokenPolicy), NOW("tokenExport", TokenExport),
+    LATER("tokenExportSlow", TokenExport), NOW("tokenImport", TokenImport), LATER("tokenImportSlow", TokenImport),
     NOW("tokenTag", TokenTag), NOW("tokenMac", TokenMac),
 };
 

@@ -57,17 +57,25 @@ slot_free(void)
 	return slot_add(next);
 }
 
+/* With the slot's lock held: what was attached is the file that is there, or
+ * sessions still hang on it. */
+static void
+slot_let_go(struct slot *slot)
+{
+	if (slot->token == NULL || slot->sessions != 0 || !token_gone(slot->token))
+		return;
+	token_detach(slot->token);
+	slot->token = NULL;
+}
+
 /* A token came or went, here or in another process. A token that went while
  * sessions use it stays until they are closed. */
 static void
 slot_see(struct slot *slot, bool present, bool first)
 {
 	pthread_mutex_lock(&slot->lock);
+	slot_let_go(slot);
 	if (present != slot->present) {
-		if (!present && slot->sessions == 0) {
-			token_detach(slot->token);
-			slot->token = NULL;
-		}
 		slot->present = present || slot->token != NULL;
 		slot->event = !first;
 	}
@@ -147,14 +155,23 @@ attach_rv(hsm_status st)
 	}
 }
 
+/* With the slot's lock held. */
+static CK_RV
+slot_attach(struct slot *slot)
+{
+	slot_let_go(slot);
+	if (slot->token != NULL)
+		return CKR_OK;
+	return slot->present ? attach_rv(token_attach(home, (uint32_t)slot->id, &slot->token)) : CKR_TOKEN_NOT_INITIALIZED;
+}
+
 CK_RV
 ck_slot_token(struct slot *slot, struct token **token)
 {
-	CK_RV rv = CKR_OK;
+	CK_RV rv;
 
 	pthread_mutex_lock(&slot->lock);
-	if (slot->token == NULL)
-		rv = slot->present ? attach_rv(token_attach(home, (uint32_t)slot->id, &slot->token)) : CKR_TOKEN_NOT_INITIALIZED;
+	rv = slot_attach(slot);
 	*token = slot->token;
 	pthread_mutex_unlock(&slot->lock);
 	return rv;
@@ -287,7 +304,6 @@ token_info_live(struct slot *slot, struct token *token, CK_TOKEN_INFO *info)
 CK_RV
 C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO *info)
 {
-	struct token *token;
 	struct slot *slot;
 	CK_RV rv;
 
@@ -300,10 +316,12 @@ C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO *info)
 		goto out;
 	}
 	token_info_fixed(info);
-	if ((rv = ck_slot_token(slot, &token)) == CKR_OK)
-		rv = token_info_live(slot, token, info);
+	pthread_mutex_lock(&slot->lock);        /* the token may be let go otherwise */
+	if ((rv = slot_attach(slot)) == CKR_OK)
+		rv = token_info_live(slot, slot->token, info);
 	else if (rv == CKR_TOKEN_NOT_INITIALIZED)
 		rv = CKR_OK;
+	pthread_mutex_unlock(&slot->lock);
 out:
 	door_leave();
 	return rv;
@@ -323,6 +341,7 @@ slot_init(struct slot *slot, hsm_in pin, const CK_UTF8CHAR *label)
 {
 	hsm_status st;
 
+	slot_let_go(slot);
 	if (slot->token == NULL && slot->present
 	    && (st = token_attach(home, (uint32_t)slot->id, &slot->token)) != HSM_OK)
 		return attach_rv(st);

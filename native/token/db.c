@@ -298,6 +298,14 @@ db_version(struct db *db, uint64_t *version)
 	return stmt_end(stmt, rc);
 }
 
+bool
+db_moved(struct db *db)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved != 0;
+}
+
 /* A blob of exactly len bytes, or the row is damaged. */
 static bool
 column_bytes(sqlite3_stmt *stmt, int column, uint8_t *to, size_t len)

@@ -19,6 +19,9 @@ void db_rollback(struct db *db);
 /* A number that changes when another connection wrote. */
 HSM_MUST_USE hsm_status db_version(struct db *db, uint64_t *version);
 
+/* Was the file removed, or another put in its place, since it was opened? */
+bool db_moved(struct db *db);
+
 /* Meta values: "label", "header", "manifest". cap bytes of room. */
 HSM_MUST_USE hsm_status db_meta(struct db *db, const char *name, hsm_out *value);
 HSM_MUST_USE hsm_status db_set_meta(struct db *db, const char *name, hsm_in value);

@@ -45,6 +45,7 @@ child(void)
 {
 	pthread_rwlock_unlock(&at_work);
 	lock_make();
+	token_attached_forget();
 }
 
 static void

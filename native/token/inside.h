@@ -3,10 +3,15 @@
 #define STRONGROOM_TOKEN_INSIDE_H
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "db.h"
 
 struct token {
+	struct token *next;                     /* attach.c: those attached, and by how many */
+	unsigned refs;
+	dev_t device;
+	ino_t inode;
 	pthread_mutex_t lock;                   /* the file, the index; never held while a key works */
 	struct db *db;
 	struct index index;
@@ -20,6 +25,21 @@ struct token {
 	uint8_t header[HSM_TOKEN_HEADER_MAX];
 	size_t header_len;
 };
+
+#define TOKEN_SUFFIX ".token"
+
+/* token.c */
+void token_path(char path[PATH_MAX], const char *home, uint32_t number, const char *suffix);
+void token_device(char path[PATH_MAX], const char *home);
+HSM_MUST_USE hsm_status token_folder(const char *home);         /* made where it is not there */
+HSM_MUST_USE hsm_status token_folder_sync(const char *home);
+HSM_MUST_USE hsm_status token_alloc(struct token **t);
+void token_close(struct token *t);                              /* NULL is fine */
+/* A token's file by its path, nobody else's. */
+HSM_MUST_USE hsm_status token_open_file(const char *home, const char *path, struct token **t);
+
+/* attach.c: a forked child starts with none. */
+void token_attached_forget(void);
 
 /* fork.c: work on files is counted, so that a fork waits for it to end; the
  * child then inherits SQLite at rest. Not nested. */

@@ -225,6 +225,10 @@ token_sync_enter(struct token *t, bool write)
 	token_work_begin();
 	pthread_mutex_lock(&t->lock);
 	st = t->damaged ? HSM_E_INTEGRITY : db_begin(t->db, write);
+	/* Asked with the lock in hand, as who takes a token away holds it: what
+	 * is written here is in the token that is there. */
+	if (st == HSM_OK && db_moved(t->db))
+		st = HSM_E_GONE;
 	if (st == HSM_OK)
 		st = token_sync_read(t);
 	if (st != HSM_OK)

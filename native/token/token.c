@@ -12,8 +12,6 @@
 
 #include "inside.h"
 
-#define SUFFIX ".token"
-
 hsm_status
 token_home(char home[PATH_MAX])
 {
@@ -38,7 +36,7 @@ token_home(char home[PATH_MAX])
 	return len > 0 && len < PATH_MAX - 64 ? HSM_OK : HSM_E_IO;
 }
 
-static void
+void
 token_path(char path[PATH_MAX], const char *home, uint32_t number, const char *suffix)
 {
 	(void)!snprintf(path, PATH_MAX, "%.*s/tokens/%u%s", PATH_MAX - 64, home, (unsigned)number, suffix);
@@ -49,7 +47,7 @@ name_number(const char *name, uint32_t *number)
 {
 	size_t digits = strspn(name, "0123456789");
 
-	if (digits == 0 || digits > 6 || (digits > 1 && name[0] == '0') || strcmp(name + digits, SUFFIX) != 0)
+	if (digits == 0 || digits > 6 || (digits > 1 && name[0] == '0') || strcmp(name + digits, TOKEN_SUFFIX) != 0)
 		return false;
 	*number = (uint32_t)strtoul(name, NULL, 10);
 	return true;
@@ -97,8 +95,16 @@ folder_make(const char *home, const char *below)
 	return errno == ENOSPC ? HSM_E_LIMIT : HSM_E_IO;
 }
 
-static hsm_status
-folder_sync(const char *home)
+hsm_status
+token_folder(const char *home)
+{
+	hsm_status st = folder_make(home, "");
+
+	return st == HSM_OK ? folder_make(home, "/tokens") : st;
+}
+
+hsm_status
+token_folder_sync(const char *home)
 {
 	char path[PATH_MAX];
 	hsm_status st = HSM_OK;
@@ -113,7 +119,7 @@ folder_sync(const char *home)
 	return st;
 }
 
-static hsm_status
+hsm_status
 token_alloc(struct token **t)
 {
 	if ((*t = calloc(1, sizeof **t)) == NULL)
@@ -123,7 +129,7 @@ token_alloc(struct token **t)
 	return HSM_OK;
 }
 
-static void
+void
 token_close(struct token *t)
 {
 	if (t == NULL)
@@ -139,15 +145,7 @@ token_close(struct token *t)
 }
 
 void
-token_detach(struct token *t)
-{
-	token_work_begin();
-	token_close(t);
-	token_work_end();
-}
-
-static void
-device_path(char path[PATH_MAX], const char *home)
+token_device(char path[PATH_MAX], const char *home)
 {
 	(void)!snprintf(path, PATH_MAX, "%.*s/device", PATH_MAX - 64, home);
 }
@@ -169,11 +167,10 @@ token_make(const char *home, uint32_t number, const uint8_t label[TOKEN_LABEL_LE
 		return HSM_E_LIMIT;
 	(void)!snprintf(suffix, sizeof suffix, ".new-%ld", (long)getpid());
 	token_path(made, home, number, suffix);
-	token_path(path, home, number, SUFFIX);
-	device_path(device, home);
+	token_path(path, home, number, TOKEN_SUFFIX);
+	token_device(device, home);
 	token_work_begin();
-	if ((st = folder_make(home, "")) != HSM_OK || (st = folder_make(home, "/tokens")) != HSM_OK
-	    || (st = token_alloc(&t)) != HSM_OK)
+	if ((st = token_folder(home)) != HSM_OK || (st = token_alloc(&t)) != HSM_OK)
 		goto out;
 	memcpy(t->label, label, sizeof t->label);
 	header = (hsm_out){ t->header, sizeof t->header, 0 };
@@ -189,7 +186,7 @@ token_make(const char *home, uint32_t number, const uint8_t label[TOKEN_LABEL_LE
 		st = errno == EEXIST ? HSM_E_EXISTS : errno == ENOSPC ? HSM_E_LIMIT : HSM_E_IO;
 	(void)unlink(made);
 	if (st == HSM_OK)
-		st = folder_sync(home);
+		st = token_folder_sync(home);
 out:
 	/* Its connection knows the file by the name that is gone. */
 	token_close(t);
@@ -198,9 +195,9 @@ out:
 }
 
 hsm_status
-token_attach(const char *home, uint32_t number, struct token **out)
+token_open_file(const char *home, const char *path, struct token **out)
 {
-	char path[PATH_MAX], device[PATH_MAX];
+	char device[PATH_MAX];
 	struct token *t;
 	hsm_out header;
 	hsm_status st;
@@ -208,8 +205,7 @@ token_attach(const char *home, uint32_t number, struct token **out)
 	*out = NULL;
 	if ((st = token_alloc(&t)) != HSM_OK)
 		return st;
-	token_path(path, home, number, SUFFIX);
-	device_path(device, home);
+	token_device(device, home);
 	header = (hsm_out){ t->header, sizeof t->header, 0 };
 	token_work_begin();
 	if ((st = db_open(path, &t->db)) == HSM_OK)
@@ -217,28 +213,19 @@ token_attach(const char *home, uint32_t number, struct token **out)
 	token_work_end();
 	t->header_len = header.len;
 	if (st != HSM_OK || (st = hsm_token_open(device, (hsm_in){ t->header, t->header_len }, &t->part)) != HSM_OK
-	    || (st = hsm_session_open(t->part, HSM_SESSION_RW, &t->service)) != HSM_OK
+	    || (st = hsm_session_open(t->part, HSM_SESSION_RW | HSM_SESSION_KEEPER, &t->service)) != HSM_OK
 	    || (st = token_sync_enter(t, false)) != HSM_OK)
 		goto out;
 	st = token_sync_leave(t, HSM_OK);
 out:
 	if (st != HSM_OK) {
-		token_detach(t);
+		token_work_begin();
+		token_close(t);
+		token_work_end();
 		t = NULL;
 	}
 	*out = t;
 	return st;
-}
-
-hsm_status
-token_delete(const char *home, uint32_t number)
-{
-	char path[PATH_MAX];
-
-	token_path(path, home, number, SUFFIX);
-	if (unlink(path) != 0)
-		return HSM_E_IO;
-	return folder_sync(home);
 }
 
 hsm_part
@@ -278,6 +265,17 @@ token_logged_out(struct token *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
+bool
+token_gone(struct token *t)
+{
+	bool gone;
+
+	pthread_mutex_lock(&t->lock);
+	gone = db_moved(t->db);
+	pthread_mutex_unlock(&t->lock);
+	return gone;
+}
+
 /* Store a header the core just made, then let the core go by it. */
 static hsm_status
 header_store(struct token *t, hsm_in header, uint64_t count, const uint8_t sum[32])
@@ -308,6 +306,21 @@ token_pin(struct token *t, hsm_session session, hsm_role role, hsm_in old, hsm_i
 	if (st != HSM_OK)
 		return st;
 	if ((st = hsm_token_pin(session, role, old, pin, &header)) == HSM_OK)
+		st = header_store(t, (hsm_in){ bytes, header.len }, t->index.live, t->index.sum);
+	token_sync_end(t);                    /* header_store has committed */
+	return st;
+}
+
+hsm_status
+token_policy(struct token *t, hsm_in so_pin, hsm_in user_pin, bool strict)
+{
+	uint8_t bytes[HSM_TOKEN_HEADER_MAX];
+	hsm_out header = { bytes, sizeof bytes, 0 };
+	hsm_status st = token_sync_enter(t, true);
+
+	if (st != HSM_OK)
+		return st;
+	if ((st = hsm_token_policy(t->part, so_pin, user_pin, strict, &header)) == HSM_OK)
 		st = header_store(t, (hsm_in){ bytes, header.len }, t->index.live, t->index.sum);
 	token_sync_end(t);                    /* header_store has committed */
 	return st;

@@ -19,6 +19,7 @@
 
 #include <limits.h>
 
+#include "../base/secret.h"
 #include "../module/hsm.h"
 
 #define TOKEN_LABEL_LEN 32
@@ -35,10 +36,15 @@ HSM_MUST_USE hsm_status token_scan(const char *home, uint32_t *numbers, size_t r
 /* Make one. HSM_E_EXISTS: somebody took the number. label: blank-padded. */
 HSM_MUST_USE hsm_status token_make(const char *home, uint32_t number, const uint8_t label[TOKEN_LABEL_LEN],
 	hsm_in so_pin, bool strict, struct token **t);
-/* HSM_E_INTEGRITY, HSM_E_FORMAT: damaged or not a token; HSM_E_IO. */
+/* HSM_E_INTEGRITY, HSM_E_FORMAT: damaged or not a token; HSM_E_IO. One that is
+ * attached already is the same: roles are a token's, in all of a process. */
 HSM_MUST_USE hsm_status token_attach(const char *home, uint32_t number, struct token **t);
-void token_detach(struct token *t);                     /* closes the partition; NULL is fine */
+void token_detach(struct token *t);                     /* the last closes the partition; NULL is fine */
+/* Who has it attached is answered HSM_E_GONE from then on, and has nothing
+ * written to it that was acknowledged after. */
 HSM_MUST_USE hsm_status token_delete(const char *home, uint32_t number);
+/* Was its file removed or replaced? Then it must be attached anew. */
+bool token_gone(struct token *t);
 
 hsm_part token_part(const struct token *t);
 HSM_MUST_USE hsm_status token_describe(struct token *t, uint8_t label[TOKEN_LABEL_LEN], hsm_token_info *info);
@@ -47,6 +53,8 @@ HSM_MUST_USE hsm_status token_login(struct token *t, hsm_session session, hsm_ro
 /* Call after hsm_logout: private objects' handles have ended. */
 void token_logged_out(struct token *t);
 HSM_MUST_USE hsm_status token_pin(struct token *t, hsm_session session, hsm_role role, hsm_in old, hsm_in pin);
+/* hsm_token_policy. */
+HSM_MUST_USE hsm_status token_policy(struct token *t, hsm_in so_pin, hsm_in user_pin, bool strict);
 /* C_InitToken again: all objects go. */
 HSM_MUST_USE hsm_status token_reset(struct token *t, const uint8_t label[TOKEN_LABEL_LEN], hsm_in so_pin, bool strict);
 
@@ -57,6 +65,24 @@ bool token_holds(struct token *t, hsm_key key);
 /* Attributes of a held object, in the core and at rest. */
 HSM_MUST_USE hsm_status token_change(struct token *t, hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n);
 HSM_MUST_USE hsm_status token_remove(struct token *t, hsm_session session, hsm_key key);
+
+/* ---- PINs as people give them ---------------------------------------------- */
+
+enum token_pin_from {
+	TOKEN_PIN_FILE,                 /* `from` is its path; the first line */
+	TOKEN_PIN_ENVIRONMENT,          /* a variable's name */
+	TOKEN_PIN_STDIN,                /* the next line of standard input */
+	TOKEN_PIN_TERMINAL,             /* asked for with `from`, not shown */
+	TOKEN_PIN_TERMINAL_TWICE        /* twice, for a new one */
+};
+
+/* Read one into the arena, straight from where it comes: no copy stays outside.
+ * HSM_E_IO: not there, or the end; HSM_E_PIN_LEN: longer than any PIN;
+ * HSM_E_PIN: the two differ; HSM_E_ARGS: interrupted at the terminal;
+ * HSM_E_UNSUPPORTED: there is no terminal. The caller wipes. */
+HSM_MUST_USE hsm_status token_pin_read(enum token_pin_from how, const char *from, struct secret *pin);
+
+/* ---- finding ---------------------------------------------------------------- */
 
 /* Find in two steps: who may fit (by the index), then one by one, opened and
  * compared. */
@@ -71,5 +97,22 @@ void token_search_end(struct token_search *search);
 
 /* Does a live object carry all of these? Values that do not leave never match. */
 HSM_MUST_USE hsm_status token_matches(hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n, bool *match);
+
+/* ---- moving in from SoftHSM2 ----------------------------------------------- */
+
+struct token_import_skip { uint64_t klass, type; uint8_t label[64]; size_t label_len; hsm_status why; };
+#define TOKEN_IMPORT_SKIPS 64u
+struct token_import { size_t moved, skipped; struct token_import_skip skips[TOKEN_IMPORT_SKIPS]; };
+
+/* Whose folder is it? HSM_E_IO, HSM_E_FORMAT; HSM_E_UNSUPPORTED: its objects
+ * are in a database. */
+HSM_MUST_USE hsm_status token_softhsm_label(const char *folder, uint8_t label[TOKEN_LABEL_LEN]);
+/* Every object of the SoftHSM2 token in `folder`, opened with its user's PIN, is
+ * made in the core and kept in t, of which `session` is the user's. All or
+ * none: HSM_E_UNSUPPORTED where some cannot be, named in `report`; with
+ * `partial` those stay behind. The folder is only read.
+ * HSM_E_PIN, HSM_E_PIN_UNSET: of the SoftHSM2 token; HSM_E_POLICY: t is strict. */
+HSM_MUST_USE hsm_status token_import_softhsm(struct token *t, hsm_session session, const char *folder, hsm_in pin, bool partial,
+	struct token_import *report);
 
 #endif

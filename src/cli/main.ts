@@ -9,6 +9,7 @@ import { addKeyCommands } from './key.ts';
 import { addPolicyCommands } from './policy.ts';
 import { addResetCommand, addSeedCommand } from './seed.ts';
 import { addServeCommand } from './serve.ts';
+import { addTokenCommands } from './token.ts';
 import { addUsageCommand } from './usage.ts';
 import { addXksCommands } from './xks.ts';
 import { CommandError, exitCode, say } from './output.ts';
@@ -23,6 +24,7 @@ Examples:
   strongroom serve                          start the server (npm start does the set-up first)
   strongroom account create --json          a new account and its root credentials
   strongroom key list                       every key of every account
+  strongroom token init --label mine        a PKCS#11 token; asks for its PINs
   strongroom policy test --principal ARN --action kms:Decrypt --resource ARN
   strongroom audit tail -f                  what happens, as it happens
   strongroom audit verify                   is the trail whole?
@@ -36,6 +38,7 @@ addKeyCommands(program);
 addPolicyCommands(program);
 addAuditCommands(program);
 addClockCommands(program);
+addTokenCommands(program);
 addUsageCommand(program);
 addXksCommands(program);
 addDoctorCommands(program);

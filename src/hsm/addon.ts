@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
  * lengths are numbers; `room` undefined asks for the length; a trailing `…Params` are the seven places
  * of {@link AddonParams}. Nobody but native.ts, payload.ts and tests calls these.
  */
-export interface Addon {
+export interface Addon extends TokenFileAddon {
   open(errorClass: new (code: never, message: string) => Error, arenaSize: number, approvedOnly: boolean): void;
   close(): boolean;
   describe(): Record<string, unknown>;
@@ -38,6 +38,12 @@ export interface Addon {
   tokenResetSlow(partition: number, soPin: Uint8Array, strict: boolean, header: Uint8Array): Promise<number>;
   tokenPin(session: number, role: number, old: Uint8Array, pin: Uint8Array, header: Uint8Array): number;
   tokenPinSlow(session: number, role: number, old: Uint8Array, pin: Uint8Array, header: Uint8Array): Promise<number>;
+  tokenPolicy(partition: number, soPin: Uint8Array, userPin: Uint8Array, strict: boolean, header: Uint8Array): number;
+  tokenPolicySlow(partition: number, soPin: Uint8Array, userPin: Uint8Array, strict: boolean, header: Uint8Array): Promise<number>;
+  tokenExport(session: number, device: string, passphrase: Uint8Array, fileSha256: Uint8Array, ticket: Uint8Array): number;
+  tokenExportSlow(session: number, device: string, passphrase: Uint8Array, fileSha256: Uint8Array, ticket: Uint8Array): Promise<number>;
+  tokenImport(device: string, passphrase: Uint8Array, ticket: Uint8Array, fileSha256: Uint8Array): void;
+  tokenImportSlow(device: string, passphrase: Uint8Array, ticket: Uint8Array, fileSha256: Uint8Array): Promise<void>;
   tokenTag(partition: number, isPrivate: boolean, attribute: number, value: Uint8Array, tag: Uint8Array): number;
   tokenMac(partition: number, bytes: Uint8Array, mac: Uint8Array): number;
 
@@ -148,6 +154,53 @@ export interface Addon {
   jsonCut(body: Uint8Array, names: Uint8Array, json: Uint8Array, blobs: Uint8Array, spans: Uint32Array): number;
   base64(bytes: Uint8Array, room: Uint8Array | undefined): number;
   sha256(bytes: Uint8Array, digest: Uint8Array): number;
+}
+
+/** The calls of native/token/token.h. A token that is attached and a PIN that was read are numbers until dropped. */
+export interface TokenFileAddon {
+  /** how: 0 file, 1 environment variable, 2 line of standard input, 3 terminal, 4 terminal, twice. */
+  tokenFilePinRead(how: number, from: string): number;
+  tokenFilePinTake(bytes: Uint8Array): number;
+  tokenFileDrop(number: number): void;
+  tokenFileScan(home: string): number[];
+  tokenFileMakeSlow(home: string, number: number, label: string, soPin: number, strict: boolean): Promise<number>;
+  tokenFileAttach(home: string, number: number): number;
+  tokenFileDelete(home: string, number: number): void;
+  tokenFilePartition(token: number): number;
+  tokenFileAbout(token: number): AddonToken;
+  tokenFileResetSlow(token: number, label: string, soPin: number, strict: boolean): Promise<void>;
+  tokenFilePolicySlow(token: number, soPin: number, userPin: number | undefined, strict: boolean): Promise<void>;
+  tokenFileLoginSlow(token: number, session: number, role: number, pin: number): Promise<void>;
+  tokenFilePinCheckSlow(token: number, session: number, pin: number): Promise<void>;
+  tokenFileLogout(token: number, session: number): void;
+  tokenFilePinSlow(token: number, session: number, role: number, old: number | undefined, pin: number): Promise<void>;
+  tokenFilePut(token: number, session: number, key: number, publicKey: number): void;
+  tokenFileHolds(token: number, session: number, key: number): boolean;
+  tokenFileChange(token: number, session: number, key: number, attributes: Uint8Array | undefined): void;
+  tokenFileRemove(token: number, session: number, key: number): void;
+  tokenFileFind(token: number, session: number, attributes: Uint8Array | undefined): number[];
+  tokenFileSofthsmLabel(folder: string): string;
+  tokenFileImportSofthsmSlow(token: number, session: number, folder: string, pin: number, partial: boolean): Promise<AddonImport>;
+}
+
+/** What became of the objects of another token. */
+export interface AddonImport {
+  readonly moved: number;
+  /** How many did not move, the first of them in `skipped`. */
+  readonly left: number;
+  /** Nothing was moved, because some cannot be. */
+  readonly refused: boolean;
+  readonly skipped: readonly { readonly class: number; readonly type: number; readonly label: string; readonly why: string }[];
+}
+
+export interface AddonToken {
+  readonly label: string;
+  readonly id: string;
+  readonly strict: boolean;
+  readonly userPin: boolean;
+  readonly userTries: number;
+  readonly soTries: number;
+  readonly iterations: number;
 }
 
 type Maybe<T> = T | undefined;

@@ -89,6 +89,8 @@ export interface CoreInfo {
   readonly why: string;
   readonly arenaKind: string;
   readonly arenaReason: string;
+  /** Secret memory is not memfd_secret: strict tokens do not run. */
+  readonly weakened: boolean;
   readonly arenaSize: number;
   readonly arenaUsed: number;
   readonly arenaHigh: number;

@@ -7,6 +7,7 @@ import { loadAddon, type Addon, type AddonParams } from './addon.ts';
 import { packAttributes } from './attributes.ts';
 import { MECH, SALT_DIGEST } from './numbers.ts';
 import { PayloadPool } from './payload.ts';
+import { TokenFiles } from './token-files.ts';
 
 export interface CoreOptions {
   /** Bytes of secret memory; 0 or left out: as RLIMIT_MEMLOCK allows, at most 64 MiB. */
@@ -51,6 +52,7 @@ export class NativeCore implements Core, ImportCore, KeepCore, RecipientCore {
   readonly #desk = Buffer.allocUnsafeSlow(65536);
   readonly #numbers = new Uint32Array(12);
   #cut = new Uint32Array(34);
+  #tokenFiles: TokenFiles | undefined;
   readonly #take = (length: number): Payload => this.#payloads.take(length);
   readonly #names = new WeakMap<readonly string[], Buffer>();
   #open = true;
@@ -156,6 +158,11 @@ export class NativeCore implements Core, ImportCore, KeepCore, RecipientCore {
     const room = Buffer.allocUnsafeSlow(4096);
     const length = await this.#addon.tokenPinSlow(session, roleNumber(role), old, pin, room);
     return Buffer.from(room.subarray(0, length));
+  }
+
+  /** Tokens at rest, as the Cryptoki module serves them. */
+  get tokenFiles(): TokenFiles {
+    return (this.#tokenFiles ??= new TokenFiles(this.#addon, (attributes, call) => this.#packed(attributes, call)));
   }
 
   // ---- sessions

@@ -9,7 +9,7 @@ const calls = [...header.matchAll(/\bhsm_(\w+)\([^;{]*\);/g)].map(([, name]) => 
 /** Calls that may run on the queue: slow mechanisms, key generation, PIN and passphrase derivation. */
 const slow = [
   'batch', 'create', 'dataKeyPair', 'decrypt', 'derive', 'encrypt', 'final', 'generatePair', 'importBegin', 'importFinish', 'login', 'once', 'pinCheck', 'pinSet', 'recipientDataKeyPair', 'recipientDecrypt', 'recover', 'rootCreate',
-  'rootOpen', 'selfTest', 'sign', 'tokenCreate', 'tokenPin', 'tokenReset', 'unwrap', 'verify', 'wrap',
+  'rootOpen', 'selfTest', 'sign', 'tokenCreate', 'tokenExport', 'tokenImport', 'tokenPin', 'tokenPolicy', 'tokenReset', 'unwrap', 'verify', 'wrap',
 ].map((name) => `${name}Slow`);
 
 /** By what a caller gets: a result that is bytes is written into the caller's room. */
@@ -18,23 +18,29 @@ const giving = {
     'approved', 'approvedCarry', 'attrSet', 'begin', 'cancel', 'close', 'copy', 'create', 'credentialClose', 'credentialOpen', 'credentialWrite',
     'decapsulate', 'derive', 'destroy', 'digestCopy', 'find', 'generate', 'generatePair', 'importFinish', 'keyDescribe', 'login', 'logout', 'mechAt', 'mechDescribe', 'objectClose',
     'objectOpen', 'open', 'partitionClose', 'partitionEphemeral', 'partitionOpen', 'partitionRestrict', 'pinCheck', 'pinSet', 'recordCheck', 'rootClose',
-    'rootOpen', 'selfTest', 'selfTestAt', 'sessionClose', 'sessionOpen', 'sessionRole', 'sessionService', 'sigv4Verify', 'tokenDescribe', 'tokenOpen',
+    'rootOpen', 'selfTest', 'selfTestAt', 'sessionClose', 'sessionOpen', 'sessionRole', 'sessionService', 'sigv4Verify', 'tokenDescribe', 'tokenImport', 'tokenOpen',
     'tokenRefresh', 'unwrap', 'updateKey', 'verify', 'zeroise', 'describe', 'envelopePeek',
   ],
   'ciphertext, signature, MAC, digest, public key, sealed or wrapped object, random': [
     'attrGet', 'batch', 'digest', 'encapsulate', 'encrypt', 'envelopeMove', 'envelopeSeal', 'final', 'importBegin', 'keepSeal', 'keepSign', 'objectSeal', 'once', 'partitionCreate',
-    'publicKey', 'random', 'recipientAgree', 'recipientDataKey', 'recipientDataKeyPair', 'recipientDecrypt', 'recipientOpen', 'recipientRandom', 'recordMac', 'rootCreate', 'sha256', 'sign', 'tokenCreate', 'tokenMac', 'tokenPin', 'tokenReset', 'tokenTag', 'update', 'wrap',
+    'publicKey', 'random', 'recipientAgree', 'recipientDataKey', 'recipientDataKeyPair', 'recipientDecrypt', 'recipientOpen', 'recipientRandom', 'recordMac', 'rootCreate', 'sha256', 'sign', 'tokenCreate', 'tokenExport', 'tokenMac', 'tokenPin', 'tokenPolicy', 'tokenReset', 'tokenTag', 'update', 'wrap',
   ],
   'payload by contract': ['agree', 'credentialCreate', 'dataKey', 'dataKeyPair', 'decrypt', 'envelopeOpen', 'keepOpen', 'kemOpen', 'kemSeal', 'recover'],
   'bytes the caller gave': ['base64', 'jsonCut', 'payloadAlloc', 'payloadFree', 'payloadWipe'],
 } as const;
 
+/** Calls of native/token/token.h, on tokens and PINs held as numbers: none gives bytes but attribute values that leave anyway. */
+const tokenFiles = [
+  'About', 'Attach', 'Change', 'Delete', 'Drop', 'Find', 'Holds', 'ImportSofthsmSlow', 'LoginSlow', 'Logout', 'MakeSlow', 'Partition', 'PinCheckSlow', 'PinRead', 'PinSlow', 'PinTake', 'PolicySlow', 'Put',
+  'Remove', 'ResetSlow', 'Scan', 'SofthsmLabel',
+].map((name) => `tokenFile${name}`);
+
 test('the addon exports exactly these names', () => {
-  expect(Object.keys(loadAddon()).sort()).toEqual([...Object.values(giving).flat(), ...slow].sort());
+  expect(Object.keys(loadAddon()).sort()).toEqual([...Object.values(giving).flat(), ...slow, ...tokenFiles].sort());
 });
 
 test('it exports every call of hsm.h, and nothing that is no call', () => {
-  const names = Object.keys(loadAddon());
+  const names = Object.keys(loadAddon()).filter((name) => !tokenFiles.includes(name));
   expect(calls.length).toBeGreaterThan(80);
   expect(calls.filter((call) => !names.includes(call))).toEqual([]);
   expect(names.filter((name) => !calls.includes(name.replace(/Slow$/, '')))).toEqual([]);
