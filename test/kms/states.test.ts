@@ -1,7 +1,10 @@
 /** The key-state table, cell by cell, on real keys. Texts as AWS's developer guide numbers them. */
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { changed, type KeyRecord, type KeyState } from '../../src/kms/records.ts';
+import { changed, keyStates, type KeyRecord, type KeyState } from '../../src/kms/records.ts';
 import type { Row } from '../../src/store/store.ts';
+import { operationNames } from '../../src/kms/operations/table.ts';
+import { forever, importing, keyStoreOperations } from './parity/kit.ts';
 import { home, makeWorld, otherRegion, region, type Body, type World } from './world.ts';
 
 let w: World;
@@ -19,6 +22,7 @@ const texts: Readonly<Record<string, (arn: string, origin: string) => readonly [
   '3r': (arn) => ['KMSInvalidStateException', `${arn} is pending replica deletion.`],
   4: (arn) => ['KMSInvalidStateException', `${arn} is not pending deletion.`],
   5: (arn) => ['KMSInvalidStateException', `${arn} is pending import.`],
+  7: () => ['UnsupportedOperationException', undefined],
   6: (arn, origin) => ['UnsupportedOperationException', `${arn} origin is ${origin} which is not valid for this operation.`],
   11: (arn) => ['KMSInvalidStateException', `${arn} is unavailable.`],
   c: (arn) => ['KMSInvalidStateException', `${arn} is creating.`],
@@ -27,6 +31,7 @@ const texts: Readonly<Record<string, (arn: string, origin: string) => readonly [
 
 const cryptography = 'ok 1 5 3 11 c ok 3r';
 const everywhere = 'ok ok ok ok ok ok ok ok';
+const wrapping = { WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' };
 const edit = 'ok ok ok 3 ok ok ok 3r';
 
 interface Line {
@@ -35,6 +40,7 @@ interface Line {
   readonly cells: string;
   readonly spec?: string;
   readonly usage?: string;
+  readonly origin?: string;
   /** Unless nothing but KeyId. */
   readonly input?: (key: Body) => Body | Promise<Body>;
 }
@@ -64,6 +70,18 @@ const lines: readonly Line[] = [
   { operation: 'DisableKeyRotation', cells: 'ok 1 6 3 ok ok ok 3r' },
   { operation: 'GetKeyRotationStatus', cells: 'ok ok 6 ok ok ok ok ok' },
   { operation: 'RotateKeyOnDemand', cells: 'ok 1 5 3 ok c u 3r' },
+  // Of a key that cannot rotate: 1 or 7, 3 or 7.
+  { operation: 'EnableKeyRotation', cells: '7 1 7 3 7 7 7 3r', spec: 'HMAC_256', usage: 'GENERATE_VERIFY_MAC' },
+  { operation: 'DisableKeyRotation', cells: '7 1 7 3 7 7 7 3r', spec: 'HMAC_256', usage: 'GENERATE_VERIFY_MAC' },
+  { operation: 'GetKeyRotationStatus', cells: '7 7 7 7 7 7 7 7', spec: 'HMAC_256', usage: 'GENERATE_VERIFY_MAC' },
+  { operation: 'RotateKeyOnDemand', cells: '7 1 5 3 7 c u 3r', spec: 'HMAC_256', usage: 'GENERATE_VERIFY_MAC' },
+  { operation: 'GetParametersForImport', cells: 'ok ok ok 3 ok ok ok 3r', origin: 'EXTERNAL', input: () => wrapping },
+  { operation: 'ImportKeyMaterial', cells: 'ok ok ok 3 ok ok ok 3r', origin: 'EXTERNAL', input: (key) => importing(w, key.KeyId, randomBytes(32)) },
+  { operation: 'DeleteImportedKeyMaterial', cells: everywhere, origin: 'EXTERNAL' },
+  // A key pending import is of origin EXTERNAL; of all others the origin is refused, or the state.
+  { operation: 'GetParametersForImport', cells: '6 6 ok 3 6 6 6 3r', input: () => wrapping },
+  { operation: 'ImportKeyMaterial', cells: '6 6 - 3 6 6 6 3r', input: () => ({ ...forever, ImportToken: Buffer.alloc(1), EncryptedKeyMaterial: Buffer.alloc(1) }) },
+  { operation: 'DeleteImportedKeyMaterial', cells: '6 6 ok 6 6 6 6 6' },
   { operation: 'TagResource', cells: edit, input: () => ({ Tags: [{ TagKey: 'a', TagValue: 'b' }] }) },
   { operation: 'UntagResource', cells: edit, input: () => ({ TagKeys: ['a'] }) },
   { operation: 'UpdateKeyDescription', cells: edit, input: () => ({ Description: 'new' }) },
@@ -80,6 +98,10 @@ const lines: readonly Line[] = [
     return { AliasName };
   } },
   { operation: 'ReplicateKey', cells: 'ok 1 ok 3 11 c u 3r', input: () => ({ ReplicaRegion: otherRegion }) },
+  { operation: 'UpdatePrimaryRegion', cells: 'ok 1 ok 3 11 c u 3r', input: async (key) => {
+    await w.call('ReplicateKey', { KeyId: key.KeyId, ReplicaRegion: otherRegion });
+    return { PrimaryRegion: otherRegion };
+  } },
   { operation: 'DescribeKey', cells: everywhere },
   { operation: 'GetKeyPolicy', cells: everywhere },
   { operation: 'PutKeyPolicy', cells: everywhere, input: async (key) => ({ Policy: (await w.call('GetKeyPolicy', { KeyId: key.KeyId })).Policy }) },
@@ -90,7 +112,10 @@ const lines: readonly Line[] = [
   { operation: 'ListKeyRotations', cells: everywhere },
   { operation: 'GetKeyLastUsage', cells: everywhere },
   { operation: 'RevokeGrant', cells: everywhere, input: async (key) => ({ GrantId: (await w.call('CreateGrant', { KeyId: key.KeyId, GranteePrincipal: `arn:aws:iam::${home}:user/bob`, Operations: ['Decrypt'] })).GrantId }) },
+  { operation: 'RetireGrant', cells: everywhere, input: async (key) => ({ KeyId: key.Arn, GrantId: (await w.call('CreateGrant', { KeyId: key.KeyId, GranteePrincipal: `arn:aws:iam::${home}:user/bob`, Operations: ['Decrypt'] })).GrantId }) },
 ];
+/** They have no key, so no state. */
+const keyless = ['CreateKey', 'GenerateRandom', 'ListKeys', 'ListRetirableGrants', ...keyStoreOperations];
 const notKeyed = new Set(['CreateAlias', 'UpdateAlias', 'DeleteAlias', 'ReEncrypt']);
 
 /** The states that no request leads to in one step are written into the record. */
@@ -102,10 +127,11 @@ async function put(keyId: string, state: KeyState): Promise<void> {
   });
 }
 
-describe.each(lines)('$operation', ({ operation, cells, spec = 'SYMMETRIC_DEFAULT', usage = 'ENCRYPT_DECRYPT', input }) => {
+describe.each(lines)('$operation $spec $origin', ({ operation, cells, spec = 'SYMMETRIC_DEFAULT', usage = 'ENCRYPT_DECRYPT', origin = 'AWS_KMS', input }) => {
   const expected = cells.split(' ');
-  test.each(states.map((state, i) => [state, expected[i] as string] as const))('%s: %s', async (state, cell) => {
-    const key = (await w.call('CreateKey', { KeySpec: spec, KeyUsage: usage, MultiRegion: operation === 'ReplicateKey' })).KeyMetadata;
+  const table = states.map((state, i) => [state, expected[i] as string] as const).filter(([, cell]) => cell !== '-');
+  test.each(table)('%s: %s', async (state, cell) => {
+    const key = (await w.call('CreateKey', { KeySpec: spec, KeyUsage: usage, Origin: origin, MultiRegion: operation === 'ReplicateKey' || operation === 'UpdatePrimaryRegion' })).KeyMetadata;
     const given = { ...(notKeyed.has(operation) ? {} : { KeyId: key.KeyId }), ...(await input?.(key)) };
     await put(key.KeyId, state);
     const answer = await w.ask(operation, given);
@@ -114,7 +140,21 @@ describe.each(lines)('$operation', ({ operation, cells, spec = 'SYMMETRIC_DEFAUL
       expect(answer, w.log.slice(-1).join()).toMatchObject({ ok: true });
       return;
     }
-    const [code, message] = text(key.Arn, state === 'PendingImport' ? 'EXTERNAL' : 'AWS_KMS');
+    const [code, message] = text(key.Arn, state === 'PendingImport' ? 'EXTERNAL' : origin);
     expect(answer).toEqual({ ok: false, error: { code, message, status: 400 } });
   });
+});
+
+test('every operation has its line', () => {
+  const known = new Set<string>([...keyless, ...lines.map(({ operation }) => operation)]);
+  expect(operationNames.filter((name) => !known.has(name))).toEqual([]);
+  for (const { operation, cells } of lines) expect(cells.split(' ').length, operation).toBe(keyStates.length);
+  expect([...states].sort()).toEqual([...keyStates].sort());
+});
+
+test('an alias leaves a key that is pending deletion', async () => {
+  const [from, to] = [(await w.call('CreateKey')).KeyMetadata, (await w.call('CreateKey')).KeyMetadata];
+  await w.call('CreateAlias', { AliasName: 'alias/leaves', TargetKeyId: from.KeyId });
+  await put(from.KeyId, 'PendingDeletion');
+  await w.call('UpdateAlias', { AliasName: 'alias/leaves', TargetKeyId: to.KeyId });
 });

@@ -53,18 +53,17 @@ async function dataKey(run: Run, key: Key, pairs: Buffer, length: number, reveal
   }
 }
 
-const keyInput = {
-  KeyId: s.KeyIdType,
-  EncryptionContext: optional(s.EncryptionContextType),
-  NumberOfBytes: optional(s.NumberOfBytesType),
-  KeySpec: optional(s.DataKeySpec),
-  GrantTokens: optional(s.GrantTokenList),
-  DryRun: optional(s.NullableBooleanType),
-} as const;
-
 export const generateDataKey = keyOperation({
   name: 'GenerateDataKey',
-  input: { ...keyInput, Recipient: optional(s.RecipientInfo) },
+  input: {
+    KeyId: s.KeyIdType,
+    EncryptionContext: optional(s.EncryptionContextType),
+    NumberOfBytes: optional(s.NumberOfBytesType),
+    KeySpec: optional(s.DataKeySpec),
+    GrantTokens: optional(s.GrantTokenList),
+    DryRun: optional(s.NullableBooleanType),
+    Recipient: optional(s.RecipientInfo),
+  },
   ...shared,
   check(input, run) {
     checkLength(input);
@@ -80,7 +79,15 @@ export const generateDataKey = keyOperation({
 
 export const generateDataKeyWithoutPlaintext = keyOperation({
   name: 'GenerateDataKeyWithoutPlaintext',
-  input: keyInput,
+  // In the model's order, which is the order broken constraints are told in.
+  input: {
+    KeyId: s.KeyIdType,
+    EncryptionContext: optional(s.EncryptionContextType),
+    KeySpec: optional(s.DataKeySpec),
+    NumberOfBytes: optional(s.NumberOfBytesType),
+    GrantTokens: optional(s.GrantTokenList),
+    DryRun: optional(s.NullableBooleanType),
+  },
   ...shared,
   check: checkLength,
   async run(run, input, key) {
