@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pythonClients } from './clients/python.ts';
+import { pythonClients } from './clients/built.ts';
 import { root, startServer, type Running } from './clients/running.ts';
 
 const readme = readFileSync(join(root, 'README.md'), 'utf8');

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pythonClients } from './python.ts';
+import { pythonClients } from './built.ts';
 import { startServer, type Running } from './running.ts';
 
 const script = join(import.meta.dirname, 'iam_checks.py');
@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(async () => { await server?.stop(); });
 
-describe('boto3', () => {
+describe('IAM by boto3', () => {
   it.each(names)('%s', (name) => {
     const result = results.get(name);
     expect(result?.why).toBeUndefined();
@@ -33,7 +33,7 @@ describe('boto3', () => {
   });
 });
 
-describe('aws', () => {
+describe('IAM by the AWS CLI', () => {
   const aws = (...args: string[]): Record<string, never> => {
     const { status, stdout, stderr } = spawnSync(join(bin, 'aws'), args, { env: server.env, encoding: 'utf8' });
     expect(stderr).toBe('');

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pythonClients } from './python.ts';
+import { pythonClients } from './built.ts';
 import { startServer, type Running } from './running.ts';
 
 const script = join(import.meta.dirname, 'boto3_checks.py');

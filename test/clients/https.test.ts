@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pythonClients } from './python.ts';
+import { pythonClients } from './built.ts';
 import { startServer, type Running } from './running.ts';
 
 let work: string;
@@ -21,7 +21,7 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-describe('https', () => {
+describe('AWS CLI over TLS', () => {
   const aws = (env: NodeJS.ProcessEnv, ...args: string[]): { status: number | null; stdout: string; stderr: string } =>
     spawnSync(join(pythonClients(), 'aws'), args, { env: { ...server.env, ...env }, encoding: 'utf8' });
 

@@ -27,7 +27,7 @@ afterAll(async () => {
 const create = async (KeySpec?: KeySpec, KeyUsage?: KeyUsageType): Promise<string> =>
   (await kms.send(new CreateKeyCommand({ KeySpec, KeyUsage }))).KeyMetadata?.KeyId ?? '';
 
-describe('@aws-sdk/client-kms', () => {
+describe('AWS SDK for JavaScript v3', () => {
   it('goes round', async () => {
     const KeyId = await create();
     const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from('hello'), EncryptionContext: { a: 'ä/+"\\' } }));
