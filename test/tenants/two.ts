@@ -10,6 +10,8 @@ export const away = '444455556666';
 
 export interface Who extends Required<Pick<Signing, 'accessKeyId' | 'secret'>> {
   readonly arn: string;
+  /** Of temporary credentials. */
+  readonly token?: string;
 }
 
 export interface Tenant {
@@ -19,6 +21,8 @@ export interface Tenant {
   readonly mighty: Who;
   /** Nothing lets it do anything. */
   readonly idle: Who;
+  /** The mighty one's temporary credentials. */
+  readonly session: Who;
 }
 
 export interface Two {
@@ -26,7 +30,8 @@ export interface Two {
   readonly a: Tenant;
   readonly b: Tenant;
   /** The whole answer, as it came over the wire. */
-  raw(who: Who, operation: string, input: unknown): Promise<Answered>;
+  raw(who: Who, operation: string, input: unknown, headers?: Readonly<Record<string, string>>): Promise<Answered>;
+  lookUp(who: Who, input: unknown): Promise<Answered>;
   /** The answer of a success; throws a refusal's name and sentence. */
   call(who: Who, operation: string, input: unknown): Promise<Record<string, any>>;
   /** The name of a refusal, or `ok`. */
@@ -38,6 +43,7 @@ export interface Two {
   close(): Promise<void>;
 }
 
+const form = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' };
 const all = JSON.stringify({ Version: '2012-10-17', Statement: { Effect: 'Allow', Action: '*', Resource: '*' } });
 
 export async function openTwo(mode: Mode = 'production', more: Partial<ServerOptions> = {}): Promise<Two> {
@@ -56,17 +62,23 @@ export async function openTwo(mode: Mode = 'production', more: Partial<ServerOpt
   async function tenant(account: string, root: Who): Promise<Tenant> {
     const mighty = await give(account, 'mighty');
     await room.accounts.directory.putInline(account, 'user', 'mighty', 'all', all);
-    return { account, root, mighty, idle: await give(account, 'idle') };
+    const asked = 'Action=GetSessionToken&Version=2011-06-15';
+    const { text } = await send(room.server.url, 'POST', '/', sign(host, asked, { ...mighty, service: 'sts', headers: form }), asked);
+    const part = (name: string): string => new RegExp(`<${name}>(.*?)</${name}>`).exec(text)?.[1] ?? '';
+    const session = { accessKeyId: part('AccessKeyId'), secret: part('SecretAccessKey'), token: part('SessionToken'), arn: mighty.arn };
+    return { account, root, mighty, session, idle: await give(account, 'idle') };
   }
 
   const a = await tenant(home, { accessKeyId, secret, arn: `arn:aws:iam::${home}:root` });
   const b = await tenant(away, await give(away));
+  const post = (who: Who, body: string, service: string, headers: Readonly<Record<string, string>>): Promise<Answered> => {
+    const token = who.token === undefined ? {} : { 'x-amz-security-token': who.token };
+    return send(room.server.url, 'POST', '/', sign(host, body, { accessKeyId: who.accessKeyId, secret: who.secret, service, headers: { ...headers, ...token } }), body);
+  };
   const two: Two = {
     room, a, b,
-    raw: (who, operation, input) => {
-      const body = JSON.stringify(input);
-      return send(room.server.url, 'POST', '/', sign(host, body, { accessKeyId: who.accessKeyId, secret: who.secret, headers: kmsTarget(operation) }), body);
-    },
+    raw: (who, operation, input, headers = {}) => post(who, JSON.stringify(input), 'kms', { ...kmsTarget(operation), ...headers }),
+    lookUp: (who, input) => post(who, JSON.stringify(input), 'cloudtrail', { ...kmsTarget(''), 'x-amz-target': 'com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents' }),
     async call(who, operation, input) {
       const { status, body } = await call(room, operation, input, who);
       if (status !== 200) throw new Error(`${operation}: ${String(body['__type'])}: ${String(body['message'])}`);
@@ -76,10 +88,7 @@ export async function openTwo(mode: Mode = 'production', more: Partial<ServerOpt
       const { status, body } = await call(room, operation, input, who);
       return status === 200 ? 'ok' : String(body['__type']);
     },
-    query: (who, service, form) => {
-      const body = new URLSearchParams({ Version: service === 'iam' ? '2010-05-08' : '2011-06-15', ...form }).toString();
-      return send(room.server.url, 'POST', '/', sign(host, body, { accessKeyId: who.accessKeyId, secret: who.secret, service, headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' } }), body);
-    },
+    query: (who, service, fields) => post(who, new URLSearchParams({ Version: service === 'iam' ? '2010-05-08' : '2011-06-15', ...fields }).toString(), service, form),
     async give(account, userName, statement) {
       const who = await give(account, userName);
       await room.accounts.directory.putInline(account, 'user', userName, 'one', JSON.stringify({ Version: '2012-10-17', Statement: statement }));
