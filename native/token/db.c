@@ -41,8 +41,7 @@ static const char *const texts[S_COUNT] = {
 	[S_SET_META] = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
 	[S_ROWS] = "SELECT id, version, seq, private, name, class, label, ident FROM object WHERE seq > ?1 ORDER BY seq",
 	[S_GONE] = "SELECT id FROM gone WHERE seq > ?1 ORDER BY seq",
-	[S_PUT_ROW] = "INSERT OR REPLACE INTO object (id, version, seq, private, name, class, label, ident)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[S_PUT_ROW] = "INSERT OR REPLACE INTO object (id, version, seq, private, name, class, label, ident) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[S_PUT_BODY] = "INSERT OR REPLACE INTO body (id, sealed) VALUES (?1, ?2)",
 	[S_DROP_ROW] = "DELETE FROM object WHERE id = ?1",
 	[S_DROP_BODY] = "DELETE FROM body WHERE id = ?1",
