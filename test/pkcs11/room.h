@@ -73,7 +73,8 @@ home_begin(void **state)
 	if (get == NULL || get((CK_UTF8CHAR *)"PKCS 11", (CK_VERSION *)&newest, &found, 0) != CKR_OK)
 		return -1;
 	f = found->pFunctionList;
-	strcpy(home, "/tmp/strongroom-test.XXXXXX");
+	/* Syncing costs nothing there, and nothing here cuts the power. */
+	strcpy(home, access("/dev/shm", W_OK) == 0 ? "/dev/shm/strongroom-test.XXXXXX" : "/tmp/strongroom-test.XXXXXX");
 	if (mkdtemp(home) == NULL)
 		return -1;
 	return setenv("STRONGROOM_HOME", home, 1);

@@ -137,8 +137,7 @@ make_until_killed(int out)
 static void
 test_kill_creating(void **state)
 {
-	const char *more = getenv("STRONGROOM_KILLS");
-	int rounds = more != NULL ? atoi(more) : getenv("STRONGROOM_SLOW") != NULL ? 2 : 12;
+	int rounds = getenv("STRONGROOM_SLOW") != NULL ? 2 : 12;
 	CK_SESSION_HANDLE h = session_user();
 	unsigned seed = 7;
 
@@ -329,8 +328,7 @@ refused(CK_RV rv)
 static void
 test_damage(void **state)
 {
-	const char *more = getenv("STRONGROOM_DAMAGES");
-	int rounds = more != NULL ? atoi(more) : getenv("STRONGROOM_SLOW") != NULL ? 8 : 120, harmless = 0;
+	int rounds = getenv("STRONGROOM_SLOW") != NULL ? 8 : getenv("STRONGROOM_TEST_FULL") != NULL ? 1000 : 120, harmless = 0;
 	CK_SESSION_HANDLE h = session_begin(CKF_RW_SESSION);
 	CK_OBJECT_HANDLE found[64];
 	CK_OBJECT_HANDLE pub, priv;
