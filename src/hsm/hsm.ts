@@ -3,6 +3,7 @@ import { loadCore, type NativeCore } from './native.ts';
 import { Partitions, type PartitionOptions } from './partitions.ts';
 import { SessionPool, type PoolOptions } from './pool.ts';
 import { Session } from './session.ts';
+import { attachToken, TokenSession, type OpenTokenOptions, type Pin } from './token.ts';
 
 export interface HsmOptions {
   /** Folder where partitions outlive the process. Left out: everything is gone at `close`. */
@@ -77,6 +78,7 @@ export async function openHsm(options: HsmOptions = {}): Promise<Hsm> {
 export class Hsm {
   readonly #core: NativeCore;
   readonly #partitions: Partitions;
+  readonly #home: string | undefined;
   readonly #sessions = new Set<Session>();
   readonly #pools = new Set<SessionPool>();
   readonly #maxSessions: number;
@@ -86,6 +88,7 @@ export class Hsm {
   constructor(core: NativeCore, options: HsmOptions) {
     this.#core = core;
     this.#partitions = new Partitions(core, options.home);
+    this.#home = options.home;
     this.#maxSessions = options.maxSessions ?? 1024;
     if (!Number.isSafeInteger(this.#maxSessions) || this.#maxSessions < 1) throw new TypeError('maxSessions must be at least 1');
   }
@@ -100,6 +103,34 @@ export class Hsm {
   session(options: LoginOptions): Promise<Session>;
   session(options: SessionOptions | LoginOptions = {}): Session | Promise<Session> {
     return 'pin' in options && options.pin !== undefined ? this.#login(options) : this.#session(options);
+  }
+
+  /**
+   * A session on a PKCS#11 token, logged in: the token that other programs use through the Cryptoki module, at the same
+   * time. `token` is its label, serial number or `pkcs11:` URI. Keys made here are found there, and the reverse.
+   *
+   * HSM_E_PARTITION: no such token, or several; HSM_E_PIN, HSM_E_PIN_LOCKED, HSM_E_PIN_UNSET; HSM_E_INTEGRITY: its file is
+   * damaged; HSM_E_WEAKENED: it is strict, and secret memory is not memfd_secret.
+   */
+  async openToken(token: string, pin: Pin, options: OpenTokenOptions = {}): Promise<TokenSession> {
+    this.#require();
+    if (this.#sessions.size >= this.#maxSessions) throw new HsmError('HSM_E_LIMIT', `${this.#maxSessions} sessions are open`);
+    const held = attachToken(this.#core.tokenFiles, token, options.home ?? this.#home);
+    let session: TokenSession;
+    try {
+      session = new TokenSession(this.#core, held, options.readOnly !== true, (ended) => { this.#sessions.delete(ended); });
+    } catch (error) {
+      this.#core.tokenFiles.drop(held.token);
+      throw error;
+    }
+    this.#sessions.add(session);
+    try {
+      await session.login(pin, options.role);
+      return session;
+    } catch (error) {
+      session.close();
+      throw error;
+    }
   }
 
   /** A partition with a PIN of its own. HSM_E_EXISTS; HSM_E_PIN_LEN. */

@@ -19,6 +19,14 @@ const none: MechanismParams | undefined = undefined;
 export interface Ground {
   readonly core: NativeCore;
   readonly session: SessionHandle;
+  /** Where keys rest that outlive the process. */
+  readonly keeper?: Keeper;
+}
+
+/** Who keeps keys at rest. */
+export interface Keeper {
+  /** Takes the key out of the store and the core; false: it is not kept here. */
+  remove(key: KeyHandle): boolean;
 }
 
 /**
@@ -33,10 +41,12 @@ export class Key {
   readonly handle: KeyHandle;
   protected readonly core: NativeCore;
   protected readonly session: SessionHandle;
+  readonly #keeper: Keeper | undefined;
 
   constructor(ground: Ground, handle: KeyHandle, spec: KeySpec) {
     this.core = ground.core;
     this.session = ground.session;
+    this.#keeper = ground.keeper;
     this.handle = handle;
     this.spec = spec;
     this.type = typeOf(spec);
@@ -65,7 +75,7 @@ export class Key {
 
   /** Gone for good; sealed copies still open. */
   destroy(): void {
-    this.core.destroy(this.session, this.handle);
+    if (this.#keeper?.remove(this.handle) !== true) this.core.destroy(this.session, this.handle);
   }
 
   toJSON(): { readonly type: KeyType; readonly handle: number } {

@@ -255,6 +255,15 @@ export class NativeCore implements Core, ImportCore, KeepCore, RecipientCore {
     return key as KeyHandle;
   }
 
+  /** Both halves as objects, each with attributes of its own. */
+  async generateHalves(
+    session: SessionHandle, spec: KeySpec, publicAttributes: readonly Attribute[], attributes: readonly Attribute[],
+  ): Promise<{ readonly key: KeyHandle; readonly publicKey: KeyHandle }> {
+    const [key, publicKey] = await this.#packed(publicAttributes, async (pub) =>
+      await this.#packed(attributes, async (packed) => await this.#addon.generatePairSlow(session, 0, spec.type, spec.param, pub, packed, true)));
+    return { key: key as KeyHandle, publicKey: publicKey as KeyHandle };
+  }
+
   create(session: SessionHandle, partition: PartitionHandle | 0, attributes: readonly Attribute[]): KeyHandle {
     return this.#packed(attributes, (packed) => this.#addon.create(session, partition, packed)) as KeyHandle;
   }

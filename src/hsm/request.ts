@@ -102,10 +102,16 @@ export function shapeOf(request: SymmetricRequest): Attribute[] {
 
 /** The public half as an object of its own, from its SPKI. A private key says no public uses; they follow. */
 export function publicAttributes(spec: KeySpec, spki: Uint8Array, granted: readonly KeyUse[]): Attribute[] {
-  return [
-    [ATTR.CLASS, CLASS.PUBLIC], [ATTR.KEY_TYPE, spec.type], [ATTR.VALUE, spki],
-    ...allUses.filter((use) => uses[use].half === 'public').map((use): Attribute => [uses[use].attr, granted.includes(use)]),
-  ];
+  return [[ATTR.CLASS, CLASS.PUBLIC], [ATTR.KEY_TYPE, spec.type], [ATTR.VALUE, spki], ...publicUses(granted)];
+}
+
+function publicUses(granted: readonly KeyUse[]): Attribute[] {
+  return allUses.filter((use) => uses[use].half === 'public').map((use): Attribute => [uses[use].attr, granted.includes(use)]);
+}
+
+/** The public half of a pair that is made. */
+export function publicHalfOf(request: PairRequest): Attribute[] {
+  return [...publicUses(request.use ?? usual[request.type]), ...(request.label === undefined ? [] : [[ATTR.LABEL, Buffer.from(request.label)] as Attribute])];
 }
 
 /** CKK_ number of an SPKI or PKCS#8 by its algorithm's object identifier. Throws HsmError HSM_E_FORMAT. */

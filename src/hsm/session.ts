@@ -1,5 +1,5 @@
 import type { Attribute, PartitionHandle, SessionHandle } from './core.ts';
-import { bytesOf, keyOf, PublicKey, type Bytes, type Ground, type Key, type KeyOf } from './key.ts';
+import { bytesOf, keyOf, PublicKey, type Bytes, type Ground, type Keeper, type Key, type KeyOf } from './key.ts';
 import type { NativeCore, Role } from './native.ts';
 import { ATTR, CLASS, MECH } from './numbers.ts';
 import { attributesOf, isPair, keyTypeOf, shapeOf, specOf, type HashName, type KeyRequest, type SymmetricRequest } from './request.ts';
@@ -19,25 +19,25 @@ export class Session {
   /** Name of the partition. */
   readonly partition: string;
   readonly handle: SessionHandle;
-  readonly #core: NativeCore;
-  readonly #ground: Ground;
+  protected readonly core: NativeCore;
+  protected readonly ground: Ground;
   readonly #room: PartitionHandle;
   readonly #closing: (session: Session) => void;
   #open = true;
 
   /** Made by {@link Hsm.session}. */
-  constructor(core: NativeCore, partition: string, room: PartitionHandle, handle: SessionHandle, closing: (session: Session) => void) {
-    this.#core = core;
+  constructor(core: NativeCore, partition: string, room: PartitionHandle, handle: SessionHandle, closing: (session: Session) => void, keeper?: Keeper) {
+    this.core = core;
     this.partition = partition;
     this.#room = room;
     this.handle = handle;
-    this.#ground = { core, session: handle };
+    this.ground = { core, session: handle, ...(keeper === undefined ? {} : { keeper }) };
     this.#closing = closing;
   }
 
   /** public, user or officer. */
   get role(): Role {
-    return this.#core.role(this.handle);
+    return this.core.role(this.handle);
   }
 
   get isOpen(): boolean {
@@ -49,25 +49,25 @@ export class Session {
    * HSM_E_LOGGED_IN. A PIN given as bytes can be wiped by you afterwards; a string cannot.
    */
   async login(pin: Bytes, role: 'user' | 'officer' = 'user'): Promise<void> {
-    await this.#core.loginSlow(this.handle, role, bytesOf(pin));
+    await this.core.loginSlow(this.handle, role, bytesOf(pin));
   }
 
   /** Is this the PIN of the user, who is logged in already? Tries are counted. Throws HSM_E_PIN. */
   async checkPin(pin: Bytes): Promise<void> {
-    await this.#core.checkPin(this.handle, bytesOf(pin));
+    await this.core.checkPin(this.handle, bytesOf(pin));
   }
 
   logout(): void {
-    this.#core.logout(this.handle);
+    this.core.logout(this.handle);
   }
 
   /** A new key; pairs are made on a worker thread and tested for consistency before they are given out. */
   async generateKey<R extends KeyRequest>(request: R): Promise<KeyOf<R>> {
     const spec = specOf(request);
     const handle = isPair(request.type)
-      ? await this.#core.generatePair(this.handle, 0, spec, attributesOf(request))
-      : this.#core.generate(this.handle, 0, spec, attributesOf(request));
-    return keyOf(this.#ground, handle, spec) as KeyOf<R>;
+      ? await this.core.generatePair(this.handle, 0, spec, attributesOf(request))
+      : this.core.generate(this.handle, 0, spec, attributesOf(request));
+    return keyOf(this.ground, handle, spec) as KeyOf<R>;
   }
 
   /**
@@ -77,28 +77,28 @@ export class Session {
   importKey<R extends SymmetricRequest>(value: Uint8Array, request: R): KeyOf<R> {
     const sized = { ...request, bits: value.length * 8 } as R;
     const attributes: Attribute[] = [...shapeOf(sized).slice(0, 2), [ATTR.VALUE, value], ...attributesOf(sized)];
-    return keyOf(this.#ground, this.#core.create(this.handle, 0, attributes), specOf(sized)) as KeyOf<R>;
+    return keyOf(this.ground, this.core.create(this.handle, 0, attributes), specOf(sized)) as KeyOf<R>;
   }
 
   /** Somebody else's public key, as SPKI (DER), to verify with, encrypt to, or encapsulate to. */
   importPublicKey(spki: Uint8Array): PublicKey {
-    const handle = this.#core.create(this.handle, 0, [[ATTR.CLASS, CLASS.PUBLIC], [ATTR.KEY_TYPE, keyTypeOf(spki)], [ATTR.VALUE, spki]]);
-    return new PublicKey(this.#ground, handle, this.#core.describeKey(this.handle, handle).spec);
+    const handle = this.core.create(this.handle, 0, [[ATTR.CLASS, CLASS.PUBLIC], [ATTR.KEY_TYPE, keyTypeOf(spki)], [ATTR.VALUE, spki]]);
+    return new PublicKey(this.ground, handle, this.core.describeKey(this.handle, handle).spec);
   }
 
   /** A key from {@link Key.seal}, under the name it was sealed with. HSM_E_INTEGRITY for another name, partition, or a changed bit. */
   openKey(name: string, sealed: Uint8Array): Key {
-    const handle = this.#core.open(this.handle, this.#room, { objectId: name, materialId: '' }, sealed);
-    return keyOf(this.#ground, handle, this.#core.describeKey(this.handle, handle).spec);
+    const handle = this.core.open(this.handle, this.#room, { objectId: name, materialId: '' }, sealed);
+    return keyOf(this.ground, handle, this.core.describeKey(this.handle, handle).spec);
   }
 
   /** Keys of the partition that this role may see. */
   find(filter: { readonly label?: string } = {}): Key[] {
     const attributes: Attribute[] = filter.label === undefined ? [] : [[ATTR.LABEL, Buffer.from(filter.label)]];
     const keys: Key[] = [];
-    for (const handle of this.#core.find(this.handle, attributes)) {
-      const info = this.#core.describeKey(this.handle, handle);
-      if (info.class === CLASS.SECRET || info.class === CLASS.PRIVATE) keys.push(keyOf(this.#ground, handle, info.spec));
+    for (const handle of this.core.find(this.handle, attributes)) {
+      const info = this.core.describeKey(this.handle, handle);
+      if (info.class === CLASS.SECRET || info.class === CLASS.PRIVATE) keys.push(keyOf(this.ground, handle, info.spec));
     }
     return keys;
   }
@@ -106,14 +106,14 @@ export class Session {
   /** From the core's generator. */
   random(length: number): Buffer {
     const out = Buffer.allocUnsafeSlow(length);
-    if (length > 0) this.#core.random(this.handle, out);
+    if (length > 0) this.core.random(this.handle, out);
     return out;
   }
 
   digest(hash: HashName, message: Bytes): Buffer {
     const mech = digests[hash];
     if (mech === undefined) throw new TypeError(`hash must be one of ${Object.keys(digests).join(', ')}`);
-    return this.#core.digest(this.handle, mech, bytesOf(message));
+    return this.core.digest(this.handle, mech, bytesOf(message));
   }
 
   /** Its keys can no longer be used through it. Twice is fine. */
@@ -121,7 +121,7 @@ export class Session {
     if (!this.#open) return;
     this.#open = false;
     this.#closing(this);
-    this.#core.closeSession(this.handle);
+    this.core.closeSession(this.handle);
   }
 }
 
