@@ -136,12 +136,64 @@ describe('for all policies', () => {
     }));
   });
 
+  const bounds = fc.array(statements.map((all) => mine(...all.map(without))), { minLength: 1, maxLength: 2 });
+  const rank = (answer: string): number => (answer === 'allow' ? 2 : answer.startsWith('no') ? 1 : 0);
+
   test('a boundary or session policy never gives access', () => {
+    fc.assert(fc.property(callers, statements, extras, bounds, (caller, all, rest, [first, ...others]) => {
+      const free = ask(caller, keyPolicy(...all), { ...rest, boundary: undefined });
+      for (const narrowed of [{ boundary: first }, { boundary: undefined, session: [first as Policy, ...others] }, { boundary: first, session: [first as Policy] }]) {
+        expect(rank(ask(caller, keyPolicy(...all), { ...rest, ...narrowed }))).toBeLessThanOrEqual(rank(free));
+      }
+    }));
+  });
+
+  test('a boundary or session policy that allows everything takes nothing away', () => {
     fc.assert(fc.property(callers, statements, extras, (caller, all, rest) => {
       const free = ask(caller, keyPolicy(...all), { ...rest, boundary: undefined });
-      for (const narrowed of [{ boundary: may('kms:Decrypt') }, { boundary: undefined, session: [may('kms:Encrypt')] }]) {
-        if (free !== 'allow') expect(ask(caller, keyPolicy(...all), { ...rest, ...narrowed })).not.toBe('allow');
-      }
+      expect(ask(caller, keyPolicy(...all), { ...rest, boundary: may('*'), session: [may('*')] })).toBe(free);
+    }));
+  });
+
+  test('the order of statements, policies and conditions is irrelevant', () => {
+    fc.assert(fc.property(callers, statements, extras, fc.integer({ min: 1, max: 4 }), (caller, all, rest, turns) => {
+      const turned = <T>(list: readonly T[]): T[] => [...list.slice(turns % list.length), ...list.slice(0, turns % list.length)].reverse();
+      const [here, there] = [ask(caller, keyPolicy(...all), rest), ask(caller, keyPolicy(...turned(all)), { ...rest, identity: turned(rest.identity) })];
+      expect(there).toBe(here);
+    }));
+  });
+
+  test('policies may be cut up or put together: only their statements count', () => {
+    fc.assert(fc.property(callers, fc.array(statement, { minLength: 1, maxLength: 4 }), statements, extras, (caller, own, all, rest) => {
+      const whole = ask(caller, keyPolicy(...all), { ...rest, identity: [mine(...own.map(without))] });
+      expect(ask(caller, keyPolicy(...all), { ...rest, identity: own.map((one) => mine(without(one))) })).toBe(whole);
+    }));
+  });
+
+  test('one more deny never gives access, and saying a thing twice changes nothing', () => {
+    fc.assert(fc.property(callers, statements, statement, extras, (caller, all, more, rest) => {
+      const before = ask(caller, keyPolicy(...all), rest);
+      expect(rank(ask(caller, keyPolicy(...all, { ...more, Effect: 'Deny' }), rest))).toBeLessThanOrEqual(rank(before));
+      expect(rank(ask(caller, keyPolicy(...all), { ...rest, identity: [...rest.identity, mine({ ...without(more), Effect: 'Deny' })] }))).toBeLessThanOrEqual(rank(before));
+      expect(ask(caller, keyPolicy(...all, ...all), { ...rest, identity: [...rest.identity, ...rest.identity] })).toBe(before);
+    }));
+  });
+
+  test('names are compared without regard to case, and the answer is always the same', () => {
+    fc.assert(fc.property(callers, statements, extras, (caller, all, rest) => {
+      const here = ask(caller, keyPolicy(...all), rest);
+      expect(ask(caller, keyPolicy(...all.map((one) => ({ ...one, Action: JSON.parse(JSON.stringify(one.Action).toUpperCase()) as unknown }))), rest)).toBe(here);
+      expect(ask(caller, keyPolicy(...all), { ...rest, action: 'KMS:decrypt' })).toBe(here);
+      expect(ask(caller, keyPolicy(...all), rest)).toBe(here);
+    }));
+  });
+
+  test('another account\'s principals need both sides', () => {
+    fc.assert(fc.property(statements, extras, (all, rest) => {
+      const none = { ...rest, boundary: undefined, granted: false };
+      expect(ask(foreigner, keyPolicy(...all), { ...none, identity: [] })).not.toBe('allow');
+      const ownOnly = keyPolicy(...all.filter(({ Principal }) => !JSON.stringify(Principal).includes(away) && Principal !== '*'), allow({ AWS: alice }));
+      expect(ask(foreigner, ownOnly, { ...none, identity: [may()] })).not.toBe('allow');
     }));
   });
 
