@@ -1,4 +1,5 @@
 /** Identity and Access Management by its Query API: the actions in daily use, each asked of IAM itself. */
+import { accountActions } from './iam/account.ts';
 import { bind, camelled, type IamAction, type IamParts } from './iam/action.ts';
 import { attachmentActions } from './iam/attachments.ts';
 import { keyActions } from './iam/keys.ts';
@@ -12,7 +13,7 @@ import type { QueryService } from './query.ts';
 export { camelled };
 export type { IamParts };
 
-const table: Readonly<Record<string, IamAction<object>>> = { ...userActions, ...roleActions, ...keyActions, ...policyActions, ...attachmentActions, ...summaryActions, ...simulationActions };
+const table: Readonly<Record<string, IamAction<object>>> = { ...userActions, ...roleActions, ...keyActions, ...policyActions, ...attachmentActions, ...summaryActions, ...accountActions, ...simulationActions };
 
 export const iamActions: readonly string[] = Object.keys(table).sort();
 

@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { iamActions } from '../../src/server/iam.ts';
 import { pythonClients } from './built.ts';
+import { steps, type Step } from './iam_cli.ts';
 import { startServer, type Running } from './running.ts';
 
 const script = join(import.meta.dirname, 'iam_checks.py');
@@ -51,6 +53,45 @@ describe('IAM by the AWS CLI', () => {
     expect(aws('iam', 'get-account-summary')).toMatchObject({ SummaryMap: { UsersQuota: 5000 } });
   });
 });
+
+describe('aws, every action once', () => {
+  const named = (ask: string): string => (ask.split(' ')[1] ?? '').split('-').map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+  let answers: { ask: string; status: number; error: string; answer: unknown }[];
+  let played: readonly Step[];
+  beforeAll(() => {
+    const account = (JSON.parse(server.cli('account', 'create', '--json').stdout) as { accountId: string; accessKeyId: string; secretAccessKey: string });
+    played = steps(account.accountId);
+    const env = { ...server.env, AWS_ACCESS_KEY_ID: account.accessKeyId, AWS_SECRET_ACCESS_KEY: account.secretAccessKey };
+    const { stdout, stderr } = spawnSync(join(bin, 'python'), [join(import.meta.dirname, 'iam_cli.py')], { env, input: JSON.stringify(played), encoding: 'utf8' });
+    answers = stdout.trim().split('\n').map((line) => JSON.parse(line) as (typeof answers)[number]);
+    if (answers.length !== played.length) throw new Error(stderr);
+  });
+
+  it('is asked', () => {
+    const asked = new Set(played.map(({ ask }) => named(ask)));
+    expect([...iamActions, 'GetCallerIdentity', 'AssumeRole', 'GetSessionToken', 'GetAccessKeyInfo', 'LookupEvents'].filter((name) => !asked.has(name))).toEqual([]);
+  });
+  it('answers as it should', () => {
+    expect(answers.filter(({ status, error }) => status !== 0 || error !== '')).toEqual([]);
+    for (const [i, { ask, holds }] of played.entries()) if (holds !== undefined) expect(answers[i]?.answer, ask).toMatchObject(shape(holds));
+  });
+  it('says in the credential report what there is', () => {
+    const { answer } = answers.find(({ ask }) => ask.endsWith('get-credential-report')) ?? {};
+    const [header = '', ...lines] = Buffer.from((answer as { Content: string }).Content, 'base64').toString('utf8').split('\n');
+    expect(lines.map((line) => line.split(',').length)).toEqual(lines.map(() => header.split(',').length));
+    const [root = '', user = ''] = lines;
+    expect(root).toMatch(/^<root_account>,arn:aws:iam::\d{12}:root,/);
+    expect(user.split(',').slice(0, 2)).toEqual(['u', expect.stringMatching(/:user\/team\/u$/)]);
+    expect(user.split(',')[header.split(',').indexOf('access_key_1_active')]).toBe('true');
+    expect(user.split(',')[header.split(',').indexOf('access_key_1_last_used_service')]).toBe('sts');
+  });
+});
+
+/** 'text' stands for any. */
+function shape(wanted: unknown): Record<string, unknown> {
+  const one = (value: unknown): unknown => (value === 'text' ? expect.any(String) : Array.isArray(value) ? value.map((item) => (typeof item === 'object' ? expect.objectContaining(one(item) as object) : item) as unknown) : typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).map(([name, item]) => [name, one(item)])) : value);
+  return one(wanted) as Record<string, unknown>;
+}
 
 describe('strongroom policy test', () => {
   it('says what would be answered, and which statement decides', async () => {

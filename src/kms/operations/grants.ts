@@ -157,9 +157,11 @@ export const createGrant = keyOperation({
     await checkPrincipal(run, input.RetiringPrincipal);
     checkInherited(run, run.authority?.grant, input);
     const { grantTally, tokens, ids } = run.services;
-    if ((await grantTally.of(key.id)) >= most) throw fail('LimitExceededException', `The key ${key.arn} has ${most} grants already.`);
-    run.proceed();
     const grant = grantOf(run, key, input);
+    // One that is there already is no more.
+    const full = (await grantTally.of(key.id)) >= most && (await run.store.get('grant', grantRowId(key.id, grant.grantId))) === undefined;
+    if (full) throw fail('LimitExceededException', `The key ${key.arn} has ${most} grants already.`);
+    run.proceed();
     if (await insertGrant(run, key, grant)) grantTally.add(key.id, 1);
     return { GrantToken: tokens.make(grant, ids.hex(8)), GrantId: grant.grantId };
   },

@@ -1,14 +1,15 @@
 /** Managed policies and their versions, and who holds them. */
 import { builtInPolicies, type BuiltInPolicy } from '../../iam/builtin.ts';
 import { refused } from '../../iam/errors.ts';
-import { createPolicy, createVersion, deletePolicy, deleteVersion, findPolicy, setDefaultVersion, versionOf } from '../../iam/managed.ts';
+import { changePolicy, createPolicy, createVersion, deletePolicy, deleteVersion, findPolicy, setDefaultVersion, versionOf } from '../../iam/managed.ts';
+import { limits } from '../../iam/limits.ts';
 import { nameIn, policyRowId } from '../../iam/records.ts';
 import type { LinkRecord, ManagedPolicyRecord, PolicyVersion, PrincipalRecord, Tag } from '../../iam/records.ts';
 import type { Row } from '../../store/store.ts';
 import type { Xml } from '../query.ts';
 import { allOf, document, page, paging, requestTags, slice, tagFacts, tagList, time, type IamAction, type IamCall, type Paging, type Target } from './action.ts';
 
-function policyXml({ body, createdMs, updatedMs }: Row<ManagedPolicyRecord>, whole: boolean): { readonly [element: string]: Xml } {
+export function policyXml({ body, createdMs, updatedMs }: Row<ManagedPolicyRecord>, whole: boolean): { readonly [element: string]: Xml } {
   return {
     PolicyName: body.name, PolicyId: body.policyId, Arn: body.arn, Path: body.path, DefaultVersionId: body.defaultVersion,
     AttachmentCount: body.attachments, PermissionsBoundaryUsageCount: body.boundaries, IsAttachable: true,
@@ -27,7 +28,7 @@ function builtInXml({ arn, name, policyId, description }: BuiltInPolicy, whole: 
   };
 }
 
-function versionXml(version: PolicyVersion, isDefault: boolean, withDocument: boolean): Xml {
+export function versionXml(version: PolicyVersion, isDefault: boolean, withDocument: boolean): Xml {
   return { ...(withDocument ? { Document: document(version.text) } : {}), VersionId: version.id, IsDefaultVersion: isDefault, CreateDate: time(version.createdMs) };
 }
 
@@ -156,6 +157,49 @@ function onVersion(change: (at: IamCall, arn: string, version: string) => Promis
   };
 }
 
+/* ---- tags --------------------------------------------------------------------------------- */
+
+const tagPolicy: IamAction<{ readonly PolicyArn: string; readonly Tags: readonly Tag[] }> = {
+  read: (fields) => ({ PolicyArn: fields.arn('PolicyArn'), Tags: fields.tags() }),
+  async target({ PolicyArn, Tags }, at) {
+    const { arn, facts } = await policyTarget(at, PolicyArn);
+    return { arn, facts: { ...facts, ...requestTags(Tags) } };
+  },
+  async run({ PolicyArn, Tags }, { directory, account }) {
+    const given = new Set(Tags.map(({ Key }) => Key.toLowerCase()));
+    await changePolicy(directory, account, PolicyArn, (record) => {
+      const tags = [...record.tags.filter(({ Key }) => !given.has(Key.toLowerCase())), ...Tags];
+      if (tags.length > limits.tags) throw refused.quota('TagsPerPolicy', limits.tags);
+      return { ...record, tags };
+    });
+    return undefined;
+  },
+};
+
+const untagPolicy: IamAction<{ readonly PolicyArn: string; readonly TagKeys: readonly string[] }> = {
+  read: (fields) => ({ PolicyArn: fields.arn('PolicyArn'), TagKeys: fields.list('TagKeys') }),
+  async target({ PolicyArn, TagKeys }, at) {
+    const { arn, facts } = await policyTarget(at, PolicyArn);
+    return { arn, facts: { ...facts, 'aws:TagKeys': TagKeys } };
+  },
+  async run({ PolicyArn, TagKeys }, { directory, account }) {
+    const gone = new Set(TagKeys.map((key) => key.toLowerCase()));
+    await changePolicy(directory, account, PolicyArn, (record) => ({ ...record, tags: record.tags.filter(({ Key }) => !gone.has(Key.toLowerCase())) }));
+    return undefined;
+  },
+};
+
+const listPolicyTags: IamAction<Paging & { readonly PolicyArn: string }> = {
+  readOnly: true,
+  read: (fields) => ({ PolicyArn: fields.arn('PolicyArn'), ...paging(fields) }),
+  target: ({ PolicyArn }, at) => policyTarget(at, PolicyArn),
+  async run(input, at) {
+    const tags = builtInPolicies.has(input.PolicyArn) ? [] : (await findPolicy(at.store, at.account, input.PolicyArn)).body.tags;
+    const { items, more } = slice(at, `tags/${input.PolicyArn}`, tags, ({ Key }) => Key, input, ({ Key, Value }) => ({ Key, Value }));
+    return { Tags: items, ...more };
+  },
+};
+
 /* ---- holders ------------------------------------------------------------------------------ */
 
 interface Holders extends Paging {
@@ -199,4 +243,5 @@ export const policyActions = {
   DeletePolicyVersion: onVersion((at, arn, version) => deleteVersion(at.directory, at.account, arn, version)),
   SetDefaultPolicyVersion: onVersion((at, arn, version) => setDefaultVersion(at.directory, at.account, arn, version)),
   ListEntitiesForPolicy: listEntitiesForPolicy,
+  TagPolicy: tagPolicy, UntagPolicy: untagPolicy, ListPolicyTags: listPolicyTags,
 };

@@ -86,6 +86,15 @@ const updateRole: IamAction<{ readonly RoleName: string; readonly Description: s
   },
 };
 
+const updateRoleDescription: IamAction<{ readonly RoleName: string; readonly Description: string }> = {
+  read: (fields) => ({ RoleName: fields.name('RoleName'), Description: fields.sized('Description', 0, 1000) ?? fields.need('Description') }),
+  target: ({ RoleName }, at) => targetOf(at, 'role', RoleName),
+  async run({ RoleName, Description }, { directory, account }) {
+    await directory.change(account, 'role', RoleName, (record) => ({ ...record, description: Description }));
+    return { Role: roleXml(await directory.find(account, 'role', RoleName), true) };
+  },
+};
+
 const updateAssumeRolePolicy: IamAction<{ readonly RoleName: string; readonly PolicyDocument: string }> = {
   read: (fields) => ({ RoleName: fields.name('RoleName'), PolicyDocument: fields.document('PolicyDocument') }),
   target: ({ RoleName }, at) => targetOf(at, 'role', RoleName),
@@ -106,5 +115,5 @@ const deleteRole: IamAction<{ readonly RoleName: string }> = {
 };
 
 export const roleActions = {
-  CreateRole: createRole, GetRole: getRole, ListRoles: listRoles, UpdateRole: updateRole, UpdateAssumeRolePolicy: updateAssumeRolePolicy, DeleteRole: deleteRole,
+  CreateRole: createRole, GetRole: getRole, ListRoles: listRoles, UpdateRole: updateRole, UpdateRoleDescription: updateRoleDescription, UpdateAssumeRolePolicy: updateAssumeRolePolicy, DeleteRole: deleteRole,
 };

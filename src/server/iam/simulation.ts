@@ -122,4 +122,42 @@ function typeOf({ id, kind, text }: SourcedPolicy, resourcePolicy: SourcedPolicy
   return kind === 'none' ? 'IAM Policy' : kind;
 }
 
-export const simulationActions: Readonly<Record<string, IamAction<object>>> = { SimulatePrincipalPolicy: simulatePrincipalPolicy, SimulateCustomPolicy: simulateCustomPolicy };
+/* ---- what policies ask -------------------------------------------------------------------- */
+
+/** As they are written there; variables are keys too. */
+function keysIn(texts: readonly string[]): Xml {
+  const found = new Map<string, string>();
+  const note = (name: string): void => { if (!found.has(name.toLowerCase())) found.set(name.toLowerCase(), name); };
+  for (const text of texts) {
+    const { Statement: given } = JSON.parse(text) as { readonly Statement: unknown };
+    for (const statement of (Array.isArray(given) ? given : [given]) as readonly { readonly Condition?: Readonly<Record<string, object>> }[]) {
+      for (const block of Object.values(statement.Condition ?? {})) for (const key of Object.keys(block)) note(key);
+    }
+    for (const [, name = ''] of text.matchAll(/\$\{([\w-]+:[^},]+)/g)) note(name.trim());
+  }
+  return [...found.values()].sort();
+}
+
+const checkedTexts = (texts: readonly string[]): readonly string[] => texts.map((text) => { checkedPolicy(text, 'identity'); return text; });
+
+const getContextKeysForCustomPolicy: IamAction<{ readonly PolicyInputList: readonly string[] }> = {
+  readOnly: true,
+  read: (fields) => ({ PolicyInputList: fields.list('PolicyInputList') }),
+  target: () => ({ arn: '*' }),
+  run: async ({ PolicyInputList }) => ({ ContextKeyNames: keysIn(checkedTexts(PolicyInputList)) }),
+};
+
+const getContextKeysForPrincipalPolicy: IamAction<{ readonly PolicySourceArn: string; readonly PolicyInputList: readonly string[] }> = {
+  readOnly: true,
+  read: (fields) => ({ PolicySourceArn: fields.arn('PolicySourceArn'), PolicyInputList: fields.list('PolicyInputList') }),
+  target: ({ PolicySourceArn }) => ({ arn: PolicySourceArn }),
+  async run({ PolicySourceArn, PolicyInputList }, at) {
+    const { policies, boundary } = await sourcedIdentity(at.store, await sourceOf(at, PolicySourceArn));
+    return { ContextKeyNames: keysIn([...policies.map(({ text }) => text), ...(boundary === undefined ? [] : [boundary.text]), ...checkedTexts(PolicyInputList)]) };
+  },
+};
+
+export const simulationActions: Readonly<Record<string, IamAction<object>>> = {
+  SimulatePrincipalPolicy: simulatePrincipalPolicy, SimulateCustomPolicy: simulateCustomPolicy,
+  GetContextKeysForPrincipalPolicy: getContextKeysForPrincipalPolicy, GetContextKeysForCustomPolicy: getContextKeysForCustomPolicy,
+};

@@ -14,7 +14,7 @@ export function userXml({ id, body, createdMs }: Row<UserRecord>, whole: boolean
   };
 }
 
-export function groupXml({ id, body, createdMs }: Row<GroupRecord>): Xml {
+export function groupXml({ id, body, createdMs }: Row<GroupRecord>): { readonly [element: string]: Xml } {
   return { Path: body.path, GroupName: body.name, GroupId: id, Arn: body.arn, CreateDate: time(createdMs) };
 }
 
