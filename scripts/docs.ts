@@ -5,9 +5,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { loadCore } from '../src/hsm/native.ts';
 import { KEY, USE } from '../src/hsm/numbers.ts';
-import { operations } from '../src/kms/operations/table.ts';
+import { operations, type OperationName } from '../src/kms/operations/table.ts';
 import type { BlobShape, ChoiceShape, IntegerShape, ListShape, Member, Shape, StructShape, TextShape } from '../src/kms/shape.ts';
 import type { Members } from '../src/kms/shape.ts';
+import { complaints, deviations, findTheirOwn, inGeneral } from './kms-notes.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
@@ -35,34 +36,34 @@ function memberText(name: string, member: Member): string {
 }
 
 function kmsPage(): string {
-  const rows = Object.values(operations).map((o) => {
-    const members = Object.entries(o.input.members).map(([name, member]) => memberText(name, member)).join('<br>');
-    const notes = [o.crossAccount ? 'across accounts' : '', o.keyed?.aliases === true ? 'aliases' : '', 'DryRun' in o.input.members ? 'dry run' : ''].filter((n) => n !== '').join(', ');
-    return `| ${o.name} | ${members || '-'} | ${notes} |`;
+  const rows = Object.entries(operations).map(([name, o]) => {
+    const members = Object.entries(o.input.members).map(([member, of]) => memberText(member, of)).join('<br>');
+    const aliases = o.keyed?.aliases === true || findTheirOwn.has(name);
+    const notes = [o.crossAccount ? 'across accounts' : '', aliases ? 'aliases' : '', 'DryRun' in o.input.members ? 'dry run' : ''].filter((n) => n !== '').join(', ');
+    return `| ${name} | ${members || '-'} | ${notes} | ${deviations[name as OperationName] ?? ''} |`;
   });
+  const told = complaints.map(({ complaint, where, here, held }) => `| ${complaint} | ${where} | ${here} | ${held.map((one) => `\`${one}\``).join('<br>')} |`);
   return `# KMS operations
 
-${rows.length} operations, printed from \`src/kms/operations/table.ts\` by \`npm run docs\`. Required members are bold. *across accounts*: callers of other accounts may,
-where policies let them. *aliases*: an alias may name the key.
+${rows.length} operations, printed from \`src/kms/operations/table.ts\` and \`scripts/kms-notes.ts\` by \`npm run docs\`. Required members are bold. *across accounts*:
+callers of other accounts may, where policies let them. *aliases*: an alias may name the key. The last column names what differs from AWS.
 
-| operation | input | |
-|---|---|---|
+Members and limits are checked against AWS's service model (botocore 1.44.5) by \`test/kms/model.test.ts\`; answers, exceptions, sentences and key states by
+\`test/kms/parity\`, \`test/kms/constraints.test.ts\` and \`test/kms/states.test.ts\`, each case with its source and date.
+
+| operation | input | | deviation |
+|---|---|---|---|
 ${rows.join('\n')}
 
-## Deviations from AWS
+## Deviations from AWS in general
 
-- Ciphertext blobs have our own format ([formats/envelope.md](formats/envelope.md)) and open only here.
-- SM2 and SM4 (AWS's China Regions) are refused as AWS refuses them elsewhere.
-- Custom key stores are still to come: their six operations are unknown here, and no CustomKeyStoreId exists.
-- Sharing keys through AWS RAM is not offered: \`ResourceOwners\` lists only the caller's own keys.
-- Answers are strictly consistent; AWS's are consistent after a while. So the passing states Creating and Updating never show, a rotation on
-  demand is done when it is answered, and grant tokens are checked but never needed.
-- GetKeyLastUsage: uses are written every second; a crash forgets the last second's (the trail has them).
-- \`Recipient\` goes with all five operations of the model, Decrypt under RSA keys included.
-- Request quotas (\`STRONGROOM_QUOTAS=aws\`) are those AWS's developer guide listed in 2026; ML-KEM, which is not in that list, has a bucket like the other
-  asymmetric kinds.
-- Importing while a key is Disabled is allowed; AWS's texts contradict each other there. Wrapping ML-DSA and ML-KEM material by OAEP alone is
-  allowed where it fits; AWS documents RSA_AES_KEY_WRAP.
+${inGeneral.map((one) => `- ${one}`).join('\n')}
+
+## What users of other servers miss
+
+| complaint | where | here | held by |
+|---|---|---|---|
+${told.join('\n')}
 `;
 }
 

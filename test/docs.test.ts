@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { complaints } from '../scripts/kms-notes.ts';
 import { root } from './clients/running.ts';
 
 const check = (folder: string): { readonly status: number | null; readonly stderr: string } => {
@@ -16,6 +17,16 @@ describe('docs', () => {
     const named = [...readFileSync(join(root, 'docs/boundary.md'), 'utf8').matchAll(/`(test\/[^`]+)`/g)].map((m) => m[1] ?? '');
     expect(named.length).toBeGreaterThan(10);
     expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  it('name tests of users\' complaints that are there, by file and title', () => {
+    const held = complaints.flatMap((one) => one.held);
+    expect(held.length).toBeGreaterThan(15);
+    for (const one of held) {
+      const [path = '', title] = one.split(': ');
+      expect(existsSync(join(root, path)), one).toBe(true);
+      if (title !== undefined) expect(readFileSync(join(root, path), 'utf8'), one).toContain(`('${title}'`);
+    }
   });
 
   it('are what the tables of the code say', () => {

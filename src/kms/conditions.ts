@@ -38,6 +38,7 @@ const fromInput: Readonly<Record<string, readonly [member: string, otherwise?: s
 
 const encrypts = new Set(['Encrypt', 'Decrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext']);
 const signs = new Set(['Sign', 'Verify']);
+const grants = new Set(['CreateGrant', 'ListGrants', 'RevokeGrant']);
 
 export class RequestContext implements Context {
   readonly #request: ServiceRequest;
@@ -94,7 +95,7 @@ export class RequestContext implements Context {
       case 'kms:validto': return typeof input['ValidTo'] === 'number' ? iso(input['ValidTo']) : undefined;
       case 'kms:grantoperations': return input['Operations'] as readonly string[] | undefined;
       case 'kms:grantconstrainttype': return constraintTypes(input['Constraints']);
-      case 'kms:grantisforawsresource': return 'Operations' in input ? 'false' : undefined;
+      case 'kms:grantisforawsresource': return grants.has(this.#request.operation) ? String(this.#request.caller.viaService !== undefined || this.#request.caller.service !== undefined) : undefined;
       default: return this.#keyFact(key);
     }
   }

@@ -166,6 +166,18 @@ describe('refusals of CreateGrant', () => {
   });
 });
 
+test('a policy lets services make grants for somebody, and nobody else', async () => {
+  const root = { Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${home}:root` }, Action: 'kms:*', Resource: '*' };
+  const Policy = JSON.stringify({ Version: '2012-10-17', Statement: [root, { ...root, Effect: 'Deny', Action: ['kms:CreateGrant', 'kms:RevokeGrant'], Condition: { Bool: { 'kms:GrantIsForAWSResource': 'false' } } }] });
+  const { KeyId } = await create({ Policy });
+  const wish = { KeyId, GranteePrincipal: alice, Operations: ['Encrypt'] };
+  expect((await w.refusal('CreateGrant', wish)).code).toBe('AccessDeniedException');
+  const via = { caller: { viaService: `ec2.${region}.amazonaws.com` } };
+  const { GrantId } = await w.call('CreateGrant', wish, via);
+  expect((await w.refusal('RevokeGrant', { KeyId, GrantId })).code).toBe('AccessDeniedException');
+  await w.call('RevokeGrant', { KeyId, GrantId }, via);
+});
+
 describe('retiring', () => {
   const grant = async (KeyId: string, more: Body = {}) => w.call('CreateGrant', { KeyId, GranteePrincipal: alice, RetiringPrincipal: bob, Operations: ['Encrypt'], ...more });
 
