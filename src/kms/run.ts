@@ -7,6 +7,7 @@ import type { Identities } from '../iam/identities.ts';
 import type { Principal } from '../iam/principal.ts';
 import type { Reader, Row, Store } from '../store/store.ts';
 import type { Authoriser, Authority } from './authorise.ts';
+import type { Ceilings } from './ceilings.ts';
 import type { Facts } from './conditions.ts';
 import type { Operation } from './define.ts';
 import { dryRun, fail, internal, naming, usage as refuse } from './errors.ts';
@@ -55,6 +56,8 @@ export interface Parts {
   readonly quotas?: Quotas;
   /** Absent: no attestation root is trusted, every Recipient is refused. */
   readonly attestation?: Attestation;
+  /** Default: AWS's. */
+  readonly ceilings?: Ceilings;
   /** Who hears of rotations, deletions and expiries. */
   readonly events?: Events;
   /** One line about a failure of our own; never data. */
@@ -63,6 +66,7 @@ export interface Parts {
 
 /** Parts and what the KMS makes of them once. */
 export interface Services extends Parts {
+  readonly ceilings: Ceilings;
   /** A double for tests (dev mode): takes ids and material as they are given. */
   readonly double: boolean;
   readonly partitions: Partitions;

@@ -6,6 +6,7 @@
 import type { Recorded } from '../audit/recorder.ts';
 import { HsmError } from '../hsm/core.ts';
 import { StoreError } from '../store/store.ts';
+import { awsCeilings } from './ceilings.ts';
 import { Authoriser, principalOfCaller } from './authorise.ts';
 import { access, fail, internal, timedOut, unavailable } from './errors.ts';
 import { GrantTokens } from './grants.ts';
@@ -36,7 +37,7 @@ export interface KmsService {
 export function createService(parts: Parts): KmsService {
   const usage = new LastUsage(parts.store);
   const services: Services = Object.freeze({
-    ...parts, usage,
+    ceilings: awsCeilings, ...parts, usage,
     double: parts.core.describe().mode === 'dev',
     partitions: new Partitions(parts.partition),
     ids: new Ids(parts.core, parts.session),

@@ -1,6 +1,6 @@
 /**
- * How many there are, for AWS's ceilings: counted once from the store, then kept up by those who add and
- * take away. Several nodes on one database may pass a ceiling by what the others just added.
+ * About how many there are, to tell whether a ceiling is near: counted once from the store, then kept up by
+ * those who add and take away. What is under way, and what other nodes add, is not in it.
  */
 import type { Reader, Query } from '../store/store.ts';
 
@@ -8,18 +8,19 @@ const mostKept = 10_000;
 
 export class Tally {
   readonly #store: Reader;
-  readonly #query: (name: string) => Pick<Query, 'index' | 'equals'> & { readonly table: 'key' | 'grant' };
+  /** What it counts. */
+  readonly query: (name: string) => Pick<Query, 'index' | 'equals'> & { readonly table: 'key' | 'grant' };
   readonly #counts = new Map<string, number>();
 
   constructor(store: Reader, query: (name: string) => Pick<Query, 'index' | 'equals'> & { readonly table: 'key' | 'grant' }) {
     this.#store = store;
-    this.#query = query;
+    this.query = query;
   }
 
   async of(name: string): Promise<number> {
     const known = this.#counts.get(name);
     if (known !== undefined) return known;
-    const { table, ...query } = this.#query(name);
+    const { table, ...query } = this.query(name);
     let count = 0;
     for (let after: string | undefined; ;) {
       const page = await this.#store.list(table, { ...query, limit: 1000, ...(after === undefined ? {} : { after }) });

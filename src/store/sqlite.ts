@@ -12,10 +12,10 @@ import type { HomeLock } from './lock.ts';
 import { cursorFrom, cursorOf, equalsText, freeze, indexKeys, macBody, requireId, rowFrom } from './records.ts';
 import type { IndexKey, StoredRecord } from './records.ts';
 import { indexes, StoreError } from './store.ts';
-import type { AuditHead, ChainPage, AuditRow, EventQuery, NewAuditRow, NewRow, Page, Query, Row, Store, Table, Tx } from './store.ts';
+import type { AuditHead, ChainPage, AuditRow, EventQuery, IndexName, NewAuditRow, NewRow, Page, Query, Row, Store, Table, Tx } from './store.ts';
 import { TrailReader } from './trail.ts';
 import { randomUuid } from './uuid.ts';
-import type { Condition, DeleteRecord, Place, PutRecord, WireWrite } from './wire.ts';
+import type { Ceiling, Condition, DeleteRecord, Place, PutRecord, WireWrite } from './wire.ts';
 
 /** What the store needs of the core. */
 export type RecordMac = Pick<Core, 'recordMac' | 'recordCheck' | 'sha256'>;
@@ -250,11 +250,11 @@ export class SqliteStore implements Store {
 
   /** False: somebody was faster. */
   async #commit(tx: Collector, first: boolean): Promise<boolean> {
-    const { conditions, writes } = tx;
+    const { conditions, ceilings, writes } = tx;
     if (writes.length === 0) return true;
     const now = this.now();
     const records = writes.map((write) => this.#prepare(write, now));
-    const outcome = await this.#writer.commit({ conditions, writes: records.map((record) => record.wire) }, first);
+    const outcome = await this.#writer.commit({ conditions, ceilings, writes: records.map((record) => record.wire) }, first);
     if (outcome?.code === 'Conflict') {
       // The copies that misled it may be those in memory.
       for (const [table, id] of conditions) this.#cache.delete(table as Table, id);
@@ -313,6 +313,7 @@ class Collector implements Tx {
   readonly #store: SqliteStore;
   readonly #read = new Map<string, Condition>();
   readonly writes: PendingWrite[] = [];
+  readonly ceilings: Ceiling[] = [];
 
   constructor(store: SqliteStore) {
     this.#store = store;
@@ -345,6 +346,10 @@ class Collector implements Tx {
   update<T>(row: Row<T>, change: { readonly body?: T; readonly sealed?: Buffer | null }): void {
     const sealed = change.sealed === undefined ? row.sealed : (change.sealed ?? undefined);
     this.writes.push({ kind: 'update', table: row.table, id: row.id, account: row.account, region: row.region, body: change.body ?? row.body, sealed, old: row });
+  }
+
+  below(index: IndexName, equals: readonly string[], most: number): void {
+    this.ceilings.push([index, equalsText(equals), most]);
   }
 
   delete(row: Row<unknown>): void {

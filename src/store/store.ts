@@ -95,6 +95,11 @@ export interface Tx extends Reader {
   /** Conditional on `row.version`; a lost race runs the whole transaction again. */
   update<T>(row: Row<T>, change: { readonly body?: T; readonly sealed?: Buffer | null }): void;
   delete(row: Row<unknown>): void;
+  /**
+   * Asks, as the commit is applied, that fewer than `most` rows have these values in the index: before this
+   * transaction's own writes, after all that were applied earlier. Else it fails with StoreError 'Ceiling'.
+   */
+  below(index: IndexName, equals: readonly string[], most: number): void;
 }
 
 export interface Store extends Reader {
@@ -179,11 +184,11 @@ export interface EventQuery {
 }
 
 /**
- * Exists: an id is taken. Conflict: lost every race. Integrity: a record was altered. Busy: another
+ * Exists: an id is taken. Ceiling: there are as many as there may be. Conflict: lost every race. Integrity: a record was altered. Busy: another
  * process has the store. Full: no space. Io: the disk failed. Closed: after close, or after a failure
  * that leaves unknown what is durable.
  */
-export type StoreErrorCode = 'Exists' | 'Conflict' | 'Integrity' | 'Busy' | 'Full' | 'Io' | 'Closed';
+export type StoreErrorCode = 'Exists' | 'Ceiling' | 'Conflict' | 'Integrity' | 'Busy' | 'Full' | 'Io' | 'Closed';
 
 export class StoreError extends Error {
   override readonly name = 'StoreError';

@@ -39,8 +39,12 @@ export interface DeleteRecord {
 
 export type WireWrite = PutRecord | DeleteRecord;
 
+/** An index, its equality columns as text, and how many of these there may be at most before the transaction. */
+export type Ceiling = readonly [name: string, equals: string, most: number];
+
 export interface WireTx {
   readonly conditions: readonly Condition[];
+  readonly ceilings: readonly Ceiling[];
   readonly writes: readonly WireWrite[];
 }
 

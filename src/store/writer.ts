@@ -30,6 +30,7 @@ class Writer {
   readonly #delete;
   readonly #enter;
   readonly #leave;
+  readonly #count;
   readonly #segment;
   readonly #head;
   readonly #begin;
@@ -57,6 +58,7 @@ class Writer {
     this.#delete = db.prepare('DELETE FROM record WHERE tab = ? AND id = ? AND version = ? AND created_ms = ?');
     this.#enter = db.prepare('INSERT INTO record_index (name, equals, ord, id) VALUES (?, ?, ?, ?)');
     this.#leave = db.prepare('DELETE FROM record_index WHERE name = ? AND equals = ? AND ord = ? AND id = ?');
+    this.#count = db.prepare<[string, string, number], { n: number }>('SELECT count(*) AS n FROM (SELECT 1 FROM record_index WHERE name = ? AND equals = ? LIMIT ?)');
     this.#segment = db.prepare('INSERT INTO audit_segment (shard, first_seq, count, links) VALUES (?, ?, ?, ?)');
     this.#head = db.prepare('INSERT INTO audit_head (shard, seq, hash, mac) VALUES (?, ?, ?, ?) ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, mac = excluded.mac');
     this.#begin = db.prepare('BEGIN IMMEDIATE');
@@ -141,6 +143,9 @@ class Writer {
     for (const [table, id, version, createdMs] of tx.conditions) {
       const now = this.#version.get(table, id);
       if ((now?.version ?? 0) !== version || (now !== undefined && now.created_ms !== createdMs)) return { code: 'Conflict', message: `${table} ${id} has changed` };
+    }
+    for (const [name, equals, most] of tx.ceilings) {
+      if ((this.#count.get(name, equals, most)?.n ?? 0) >= most) return { code: 'Ceiling', message: `${name} ${equals} has ${most} already` };
     }
     if (tx.writes.length === 0) return undefined;
     this.#save.run();

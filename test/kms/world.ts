@@ -13,7 +13,7 @@ import { parsePolicy, type Policy } from '../../src/iam/policy.ts';
 import { AttestationVerifier } from '../../src/kms/attestation/verifier.ts';
 import { Caretaker } from '../../src/kms/caretaker.ts';
 import type { Caller, ServiceRequest } from '../../src/kms/operation.ts';
-import type { Quotas } from '../../src/kms/quotas.ts';
+import type { Parts } from '../../src/kms/run.ts';
 import { createService, type KmsService } from '../../src/kms/service.ts';
 import { Accounts } from '../../src/server/accounts.ts';
 import { openSqlite } from '../../src/store/sqlite.ts';
@@ -79,7 +79,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function makeWorld(more: { readonly quotas?: Quotas } = {}): Promise<World> {
+export async function makeWorld(more: Partial<Pick<Parts, 'quotas' | 'ceilings'>> = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'strongroom-kms-'));
   const core = loadCore();
   let offset = 0;

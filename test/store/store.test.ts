@@ -93,6 +93,31 @@ describe('records', () => {
   });
 });
 
+describe('a ceiling', () => {
+  const add = (id: string, most: number): Promise<void> => store.tx(async (tx) => {
+    tx.below('key.place', [place.account, place.region], most);
+    tx.insert('key', { id, ...place, body: {} });
+  });
+
+  it('lets as many in as there may be, however many come at once', async () => {
+    const results = await Promise.allSettled(Array.from({ length: 60 }, (_, i) => add(`k${i}`, 7)));
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(7);
+    for (const result of results) if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'Ceiling' });
+    expect((await store.list('key', { index: 'key.place', equals: [place.account, place.region], limit: 100 })).rows).toHaveLength(7);
+  });
+
+  it('makes room again when a row goes, and counts its own index alone', async () => {
+    await add('a', 1);
+    await expect(add('b', 1)).rejects.toMatchObject({ code: 'Ceiling' });
+    await store.tx(async (tx) => {
+      tx.below('key.place', [place.account, 'elsewhere'], 1);
+      tx.insert('key', { id: 'c', ...place, region: 'elsewhere', body: {} });
+    });
+    await store.tx(async (tx) => { tx.delete(await row('a')); });
+    await add('b', 1);
+  });
+});
+
 describe('lists', () => {
   it('page by cursor, in order, seeing each row once', async () => {
     const ids = Array.from({ length: 57 }, (_, i) => `k${String(i).padStart(3, '0')}`);

@@ -1,6 +1,7 @@
 /** Names for keys, per account and Region. They need permission on the name and on each key concerned. */
 import { aliasArn } from '../../iam/arn.ts';
-import { StoreError, type Row } from '../../store/store.ts';
+import { StoreError, type Row, type Tx } from '../../store/store.ts';
+import { ceilingAs } from '../ceilings.ts';
 import { operation } from '../define.ts';
 import { fail, naming, validation } from '../errors.ts';
 import { requireCustomerKey } from './keys.ts';
@@ -13,9 +14,6 @@ import { aliasRowId, type AliasRecord } from '../records.ts';
 import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
 import * as s from '../shapes.ts';
-
-/** AWS's quota. */
-const mostPerKey = 50;
 
 function checkName(name: string): void {
   if (!name.startsWith('alias/')) {
@@ -51,24 +49,26 @@ export const createAlias = operation({
     await run.permit('kms:CreateAlias', arnOf(run, name));
     const key = await run.open(target, { states: 'edit' });
     requireCustomerKey(key);
-    await requireRoom(run, key);
     const body: AliasRecord = { name, key: key.id, keyId: key.record.keyId, createdMs: run.nowMs, updatedMs: run.nowMs };
     await run.store.tx(async (tx) => {
       await run.reread(tx, key, 'edit');
       const id = aliasRowId(run.account, run.region, name);
       if ((await tx.get('alias', id)) !== undefined) throw taken(run, name);
+      requireRoom(run, tx, key);
       tx.insert('alias', { id, account: run.account, region: run.region, body });
     }).catch((error: unknown) => {
       throw error instanceof StoreError && error.code === 'Exists' ? taken(run, name) : error;
-    });
+    }).catch(noRoom(run, key));
     return {};
   },
 });
 
-async function requireRoom(run: Run, key: Key): Promise<void> {
-  const present = await run.store.list<AliasRecord>('alias', { index: 'alias.key', equals: [key.id], limit: mostPerKey });
-  if (present.rows.length >= mostPerKey) throw fail('LimitExceededException', `The key ${key.arn} has ${mostPerKey} aliases already.`);
+/** In a transaction that gives the key one more. */
+function requireRoom({ services }: Run, tx: Tx, key: Key): void {
+  tx.below('alias.key', [key.id], services.ceilings.aliasesPerKey);
 }
+
+const noRoom = ({ services }: Run, key: Key) => ceilingAs(fail('LimitExceededException', `The key ${key.arn} has ${services.ceilings.aliasesPerKey} aliases already.`));
 
 const taken = (run: Run, name: string) => fail('AlreadyExistsException', `An alias with the name ${arnOf(run, name)} already exists`);
 
@@ -85,14 +85,14 @@ export const updateAlias = operation({
     const from = await run.authorised(alias.body.keyId, {});
     const to = await run.open(target, { states: 'edit' });
     requireCustomerKey(to);
-    if (from.id !== to.id) await requireRoom(run, to);
     if (!sameKind(from, to)) throw validation('The current and new KMS keys of an alias must be of the same type and have the same key usage.');
     await run.store.tx(async (tx) => {
       await run.reread(tx, to, 'edit');
       const now = await tx.get<AliasRecord>('alias', alias.id);
       if (now === undefined) throw naming.noAlias(arnOf(run, name));
+      if (now.body.key !== to.id) requireRoom(run, tx, to);
       tx.update(now, { body: { ...now.body, key: to.id, keyId: to.record.keyId, updatedMs: run.nowMs } });
-    });
+    }).catch(noRoom(run, to));
     return {};
   },
 });

@@ -2,6 +2,7 @@
 import { isAccountId, parseArn, rootArn } from '../../iam/arn.ts';
 import { namesOf, parseAwsPrincipal } from '../../iam/principal.ts';
 import type { Tx } from '../../store/store.ts';
+import { ceilingAs, keepBelow } from '../ceilings.ts';
 import { keyOperation, operation } from '../define.ts';
 import { fail, internal, naming, validation } from '../errors.ts';
 import { atLeastAsStrict, type GrantRow } from '../grants.ts';
@@ -16,8 +17,6 @@ import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
 import { sharerOf, sharersByGrants } from '../sharing.ts';
 import * as s from '../shapes.ts';
-
-const most = 50_000;
 
 /* ---- CreateGrant -------------------------------------------------------------- */
 
@@ -156,28 +155,32 @@ export const createGrant = keyOperation({
     await checkPrincipal(run, input.GranteePrincipal);
     await checkPrincipal(run, input.RetiringPrincipal);
     checkInherited(run, run.authority?.grant, input);
-    const { grantTally, tokens, ids } = run.services;
+    const { ceilings, grantTally, tokens, ids } = run.services;
     const grant = grantOf(run, key, input);
-    // One that is there already is no more.
-    const full = (await grantTally.of(key.id)) >= most && (await run.store.get('grant', grantRowId(key.id, grant.grantId))) === undefined;
-    if (full) throw fail('LimitExceededException', `The key ${key.arn} has ${most} grants already.`);
+    // One that is there already is no more. For dry runs: who comes through here is counted again as it is written.
+    const full = (await grantTally.of(key.id)) >= ceilings.grantsPerKey && (await run.store.get('grant', grantRowId(key.id, grant.grantId))) === undefined;
+    if (full) throw tooMany(key, ceilings.grantsPerKey);
     run.proceed();
     if (await insertGrant(run, key, grant)) grantTally.add(key.id, 1);
     return { GrantToken: tokens.make(grant, ids.hex(8)), GrantId: grant.grantId };
   },
 });
 
+const tooMany = (key: Key, most: number) => fail('LimitExceededException', `The key ${key.arn} has ${most} grants already.`);
+
 /** False: a grant of that name and content is there already. */
 async function insertGrant(run: Run, key: Key, grant: GrantRecord): Promise<boolean> {
   const id = grantRowId(key.id, grant.grantId);
+  const { ceilings, grantTally } = run.services;
   let forget = () => {};
   const fresh = await run.store.tx(async (tx) => {
     const now = await run.reread(tx, key, 'createGrant');
     if ((await tx.get('grant', id)) !== undefined) return false;
+    await keepBelow(tx, grantTally, key.id, ceilings.grantsPerKey);
     tx.insert('grant', { id, account: key.account, region: key.region, body: grant });
     forget = await admit(run, tx, now, grant);
     return true;
-  });
+  }).catch(ceilingAs(tooMany(key, ceilings.grantsPerKey)));
   forget();
   return fresh;
 }

@@ -1,4 +1,6 @@
 /** The life of keys: made, described, listed, switched on and off, scheduled for deletion and spared. */
+import type { Tx } from '../../store/store.ts';
+import { ceilingAs, keepBelow } from '../ceilings.ts';
 import { keyOperation, operation } from '../define.ts';
 import { fail, validation } from '../errors.ts';
 import { customOf, GivenError, givenMaterialId, sealGiven, withoutMaterial, type Custom } from '../given.ts';
@@ -129,7 +131,6 @@ export function unsaved(run: Run, body: KeyRecord, region = run.region): Key {
 /** Make the material, where it is ours to make, and write key, policy and material at once. */
 async function insertKey(run: Run, bare: KeyRecord, policyText: string, given?: Buffer): Promise<Key> {
   const { services } = run;
-  await checkKeyCount(run, run.region);
   const partition = await services.partitions.of(run.account);
   const made = bare.origin === 'AWS_KMS' ? { id: given === undefined ? services.ids.long() : givenMaterialId(run.core, run.account, bare.keyId, 0) } : undefined;
   const sealed = made && (given === undefined
@@ -139,21 +140,22 @@ async function insertKey(run: Run, bare: KeyRecord, policyText: string, given?: 
   await run.store.tx(async (tx) => {
     const place = { id: key.id, account: key.account, region: key.region };
     if ((await tx.get('key', key.id)) !== undefined) throw fail('AlreadyExistsException', `${key.arn} already exists`);
+    await requireRoom(run, tx, run.region);
     tx.insert('key', { ...place, body: key.record });
     tx.insert('policy', { ...place, body: { text: policyText } });
     if (made !== undefined && sealed !== undefined) tx.insert('material', materialRow(key, bare.keyId, made.id, sealed));
-  });
+  }).catch(noRoom(run, run.region));
   services.keyTally.add(placeOf(run, run.region), 1);
   return key;
 }
 
-const mostKeys = 100_000;
-
 export const placeOf = (run: Run, region: string): string => `${run.account}/${region}`;
 
-export async function checkKeyCount(run: Run, region: string): Promise<void> {
-  if ((await run.services.keyTally.of(placeOf(run, region))) >= mostKeys) throw fail('LimitExceededException', `The account has ${mostKeys} KMS keys in ${region} already.`);
-}
+/** In a transaction that adds a key. */
+export const requireRoom = (run: Run, tx: Tx, region: string): Promise<void> =>
+  keepBelow(tx, run.services.keyTally, placeOf(run, region), run.services.ceilings.keys);
+
+export const noRoom = ({ services: { ceilings } }: Run, region: string) => ceilingAs(fail('LimitExceededException', `The account has ${ceilings.keys} KMS keys in ${region} already.`));
 
 /* ---- reading -------------------------------------------------------------------- */
 

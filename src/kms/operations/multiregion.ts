@@ -3,7 +3,7 @@ import { keyArn } from '../../iam/arn.ts';
 import { StoreError } from '../../store/store.ts';
 import { keyOperation } from '../define.ts';
 import { fail, naming, validation } from '../errors.ts';
-import { checkKeyCount, placeOf, requireCustomerKey, unsaved } from './keys.ts';
+import { noRoom, placeOf, requireCustomerKey, requireRoom, unsaved } from './keys.ts';
 import { awaited, settlePending } from '../imported.ts';
 import { Key } from '../key.ts';
 import { accountsIn, checkedPolicy, defaultPolicy } from '../keypolicy.ts';
@@ -48,7 +48,6 @@ export const replicateKey = keyOperation({
     const there = { values: { 'aws:requestedregion': region } };
     await run.permit('kms:CreateKey', '*', run.account, undefined, there);
     if (tags.length > 0) await run.permit('kms:TagResource', '*', run.account, undefined, there);
-    await checkKeyCount(run, region);
 
     const policyText = input.Policy ?? defaultPolicy(run.account);
     const replica = unsaved(run, replicaRecord(run, key, region, input.Description ?? '', tags), region);
@@ -84,6 +83,7 @@ async function insertReplica(run: Run, key: Key, region: string, body: KeyRecord
     const now = await run.reread(tx, key, 'replicate');
     requireMultiRegionPrimary(now);
     if ((await tx.get('key', place.id)) !== undefined) throw there;
+    await requireRoom(run, tx, region);
     const set = now.record.multiRegion ?? { primary: key.region, replicas: [] };
     const multiRegion = { ...set, replicas: [...set.replicas, region].sort() };
     const bare: KeyRecord = { ...body, multiRegion, materials: now.record.materials.map(awaited) };
@@ -104,7 +104,7 @@ async function insertReplica(run: Run, key: Key, region: string, body: KeyRecord
     return unsaved(run, replica, region);
   }).catch((error: unknown) => {
     throw error instanceof StoreError && error.code === 'Exists' ? there : error;
-  });
+  }).catch(noRoom(run, region));
 }
 
 /* ---- UpdatePrimaryRegion -------------------------------------------------------------- */
