@@ -84,7 +84,7 @@ export function pythonEnvironment(name: string, packages: readonly string[]): st
 
 /** AWS CLI and boto3. At least two weeks old, like every version here: the freshest releases can be half there. */
 export function pythonClients(): string {
-  return pythonEnvironment('aws', ['awscli==1.45.11', 'boto3==1.43.11']);
+  return pythonEnvironment('aws', ['awscli==1.45.11', 'boto3==1.43.11', 'cryptography==45.0.7']);
 }
 
 /** The npm packages of test/clients/node, by its lock file; answers the folder that holds node_modules. */
