@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { loadCore } from '../src/hsm/native.ts';
 import { KEY, USE } from '../src/hsm/numbers.ts';
 import { operations, type OperationName } from '../src/kms/operations/table.ts';
-import type { BlobShape, ChoiceShape, IntegerShape, ListShape, Member, Shape, StructShape, TextShape } from '../src/kms/shape.ts';
+import type { BlobShape, ChoiceShape, IntegerShape, ListShape, Member, SecretShape, Shape, StructShape, TextShape } from '../src/kms/shape.ts';
 import type { Members } from '../src/kms/shape.ts';
 import { complaints, deviations, findTheirOwn, inGeneral } from './kms-notes.ts';
 
@@ -21,6 +21,7 @@ function shapeText(shape: Shape<unknown>): string {
       const { pattern } = shape as TextShape;
       return `text${range(shape as TextShape)}${pattern === undefined ? '' : ` \`${pattern.replaceAll('|', '\\|')}\``}`;
     }
+    case 'secret': return `secret text${range(shape as SecretShape)}`;
     case 'choice': return (shape as ChoiceShape<string>).values.join(', ');
     case 'integer': return `integer${range(shape as IntegerShape)}`;
     case 'blob': return `blob${range(shape as BlobShape)}`;

@@ -18,6 +18,7 @@ import { blobsOf } from './kms/operations/table.ts';
 import { AttestationVerifier } from './kms/attestation/verifier.ts';
 import { Caretaker } from './kms/caretaker.ts';
 import { Clock } from './kms/clock.ts';
+import { readKeyStoreSettings, type KeyStoreSettings } from './kms/keystores/settings.ts';
 import { AwsQuotas } from './kms/quotas.ts';
 import { createService } from './kms/service.ts';
 import type { AccountRecord } from './iam/records.ts';
@@ -58,6 +59,8 @@ export interface Config {
   readonly quotas: boolean;
   /** File with the certificates that attestation documents may end in. */
   readonly attestationRoots?: string;
+  /** Clusters, and how external key store proxies are reached. */
+  readonly keyStores: KeyStoreSettings;
   /** Where key events are posted to. */
   readonly webhook?: string;
 }
@@ -102,6 +105,7 @@ export function readConfig(env: Environment): Config {
     unseal: passphrase === undefined ? { how: 'keyfile', path: resolve(env['STRONGROOM_KEY_FILE'] ?? join(home, 'root.key')) } : { how: 'passphrase', path: resolve(passphrase) },
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
     secret: secretOf(env),
+    keyStores: keyStoresOf(env),
     ...(env['STRONGROOM_TRAIL_DIR'] === undefined ? {} : { trailDirectory: resolve(env['STRONGROOM_TRAIL_DIR']) }),
     ...(env['STRONGROOM_EVENTS_WEBHOOK'] === undefined ? {} : { webhook: webhookOf(env['STRONGROOM_EVENTS_WEBHOOK']) }),
   };
@@ -112,6 +116,14 @@ function listenOf(text: string): { readonly host: string; readonly port: number 
   const port = Number(found?.[3]);
   if (found === null || port > 65535) throw new ConfigError(`STRONGROOM_LISTEN: '${text}' is not host:port`);
   return { host: found[1] ?? found[2] ?? '', port };
+}
+
+function keyStoresOf(env: Environment): KeyStoreSettings {
+  try {
+    return readKeyStoreSettings(env);
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function webhookOf(text: string): string {
@@ -163,10 +175,12 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
       core, store, keyring, recorder, session, events, log,
       ...(config.quotas ? { quotas: new AwsQuotas() } : {}),
       ...(attestation === undefined ? {} : { attestation }),
-      regions: config.regions,
+      regions: config.regions, keyStoreSettings: config.keyStores,
       partition: (account) => accounts.partition(account),
       identities,
     });
+    await kms.services.keyStores.resume();
+    undo.push(() => kms.services.keyStores.close());
     const signer = lazily(() => CoreSigner.open(core, store, session));
     const delivery = await deliveryTo(config.trailDirectory, store, signer, log);
     if (delivery !== undefined) {
@@ -180,6 +194,7 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
       store, accounts, recorder, log,
       region: config.regions[0] ?? 'us-east-1',
       forget: (account, partition) => {
+        kms.services.keyStores.forget(account);
         kms.services.partitions.forget(account);
         if (partition !== undefined) keyring.forgetPartition(partition);
       },
@@ -192,6 +207,7 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     const reset = async (): Promise<void> => {
       await caretaker.stop();
       try {
+        await kms.services.keyStores.close();
         await store.wipe();
         clock.reset();
         await accounts.forgetAll();

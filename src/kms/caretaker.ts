@@ -8,7 +8,7 @@ import type { Row, Table } from '../store/store.ts';
 import { keyEvent, type EventName } from './events.ts';
 import { removeMaterials, settlePending } from './imported.ts';
 import { Key } from './key.ts';
-import { keptOf, materialRowId, type GrantRecord, type KeyRecord, type Material, type MaterialRecord } from './records.ts';
+import { externalKeyRowId, keptOf, keyStoreRowId, materialRowId, type GrantRecord, type KeyRecord, type Material, type MaterialRecord } from './records.ts';
 import { changeAll, relatedKeys } from './related.ts';
 import { prepareMaterial, rotateIn } from './rotate.ts';
 import type { Services } from './run.ts';
@@ -108,6 +108,8 @@ export class Caretaker {
       for (const { id } of last.record.materials) await remove(tx, 'material', materialRowId(key.region, id));
       await remove(tx, 'policy', key.id);
       await remove(tx, 'counter', lastUseRowId(key.id));
+      const { keyStoreId, xksKeyId } = last.record;
+      if (keyStoreId !== undefined && xksKeyId !== undefined) await remove(tx, 'name', externalKeyRowId(key.account, key.region, keyStoreId, xksKeyId));
       tx.delete(row);
       await leaveSet(tx, last, nowMs);
       return last;
@@ -117,8 +119,22 @@ export class Caretaker {
     keyTally.add(`${key.account}/${key.region}`, -1);
     const partition = await partitions.of(key.account);
     for (const { id } of gone.record.materials) keyring.forget(partition, keptOf(key.region, key.record.keyId, id));
+    await this.#leaveStore(gone);
     await this.#event('DeleteKey', key, { keyId: key.record.keyId });
     this.#tell('KMS CMK Deletion', key);
+  }
+
+  /** As AWS does: a try, which a store that is not connected does not get. */
+  async #leaveStore(key: Key): Promise<void> {
+    const { keyStores, log } = this.#services;
+    const { keyStoreId } = key.record;
+    if (keyStoreId === undefined) return;
+    try {
+      const store = await keyStores.of(keyStoreRowId(key.account, key.region, keyStoreId));
+      await store.destroy(key);
+    } catch (error) {
+      log(`${key.arn} is deleted; what it stood on in custom key store ${keyStoreId} is left there: ${error instanceof Error ? error.message : typeof error}`);
+    }
   }
 
   /** True while there may be more. */

@@ -16,16 +16,16 @@ export function keyMetadata(key: Key): Answer {
     KeyId: record.keyId,
     Arn: key.arn,
     CreationDate: epoch(record.createdMs),
-    Enabled: record.state === 'Enabled',
+    Enabled: key.state === 'Enabled',
     Description: record.description,
     KeyUsage: record.usage,
-    KeyState: record.state,
+    KeyState: key.state,
     ...deletionMembers(key),
     ...importMembers(record.materials),
     Origin: record.origin,
-    ...(record.keyStore === undefined ? {} : { CustomKeyStoreId: record.keyStore.id }),
-    ...(record.keyStore?.clusterId === undefined ? {} : { CloudHsmClusterId: record.keyStore.clusterId }),
-    ...(record.keyStore?.xksKeyId === undefined ? {} : { XksKeyConfiguration: { Id: record.keyStore.xksKeyId } }),
+    ...(record.keyStoreId === undefined ? {} : { CustomKeyStoreId: record.keyStoreId }),
+    ...(record.clusterId === undefined ? {} : { CloudHsmClusterId: record.clusterId }),
+    ...(record.xksKeyId === undefined ? {} : { XksKeyConfiguration: { Id: record.xksKeyId } }),
     KeyManager: record.manager,
     CustomerMasterKeySpec: record.spec,
     KeySpec: record.spec,
@@ -33,7 +33,7 @@ export function keyMetadata(key: Key): Answer {
     MultiRegion: record.multiRegion !== undefined,
     ...(record.multiRegion === undefined ? {} : { MultiRegionConfiguration: multiRegionConfiguration(key, record.multiRegion) }),
     // From the first import on, also while the material is gone again.
-    ...(record.spec === 'SYMMETRIC_DEFAULT' && record.keyStore === undefined && key.material !== undefined ? { CurrentKeyMaterialId: key.material.id } : {}),
+    ...(record.spec === 'SYMMETRIC_DEFAULT' && record.keyStoreId === undefined && key.material !== undefined ? { CurrentKeyMaterialId: key.material.id } : {}),
   };
 }
 

@@ -1,7 +1,7 @@
 /** What the KMS keeps: the bodies of its rows. Plain data; the store MACs and versions them. */
 import type { Kept } from '../hsm/keyring.ts';
 import type { Row } from '../store/store.ts';
-import type { GrantOperationName, KeySpecName, KeyUsageName, OriginName } from './shapes.ts';
+import type { ConnectivityName, GrantOperationName, KeySpecName, KeyStoreTypeName, KeyUsageName, OriginName } from './shapes.ts';
 
 export type KeyState =
   | 'Creating' | 'Enabled' | 'Disabled' | 'PendingImport' | 'PendingDeletion' | 'PendingReplicaDeletion' | 'Unavailable' | 'Updating';
@@ -57,7 +57,10 @@ export interface KeyRecord {
   readonly deletion?: Deletion;
   /** Where the key lives, multi-Region keys only; the same in all related records. */
   readonly multiRegion?: { readonly primary: string; readonly replicas: readonly string[] };
-  readonly keyStore?: { readonly id: string; readonly clusterId?: string; readonly xksKeyId?: string };
+  /** Of a key in a custom key store: which, and what it stands on there. */
+  readonly keyStoreId?: string;
+  readonly clusterId?: string;
+  readonly xksKeyId?: string;
   /** A grant was made on it; else none is looked for. */
   readonly hasGrants: boolean;
   /** Accounts whose callers the sealed key admits: those its policy and grants name. */
@@ -70,6 +73,49 @@ export interface Tag {
   readonly TagKey: string;
   readonly TagValue: string;
 }
+
+export type ConnectionState = 'DISCONNECTED' | 'CONNECTING' | 'CONNECTED' | 'FAILED';
+
+export type ConnectionErrorCode =
+  | 'INVALID_CREDENTIALS' | 'CLUSTER_NOT_FOUND' | 'NETWORK_ERRORS' | 'INTERNAL_ERROR' | 'INSUFFICIENT_CLOUDHSM_HSMS' | 'USER_LOCKED_OUT' | 'USER_NOT_FOUND'
+  | 'USER_LOGGED_IN' | 'XKS_PROXY_ACCESS_DENIED' | 'XKS_PROXY_NOT_REACHABLE' | 'XKS_PROXY_INVALID_RESPONSE' | 'XKS_PROXY_INVALID_CONFIGURATION'
+  | 'XKS_PROXY_TIMED_OUT' | 'XKS_PROXY_INVALID_TLS_CONFIGURATION';
+
+/** A custom key store. The row's sealed bytes are its credential: the password, or the secret access key. */
+export interface KeyStoreRecord {
+  readonly storeId: string;
+  readonly name: string;
+  readonly type: KeyStoreTypeName;
+  readonly createdMs: number;
+  readonly state: ConnectionState;
+  /** Why it FAILED. */
+  readonly errorCode?: ConnectionErrorCode;
+  /** Goes up with each connecting and disconnecting: what an older attempt finds out counts no more. */
+  readonly attempt: number;
+  readonly cluster?: { readonly id: string; readonly trustAnchor: string };
+  readonly proxy?: ProxyRecord;
+}
+
+export interface ProxyRecord {
+  readonly connectivity: ConnectivityName;
+  /** https:// and a host. */
+  readonly endpoint: string;
+  readonly path: string;
+  readonly accessKeyId: string;
+  readonly vpcServiceName?: string;
+  readonly vpcServiceOwner?: string;
+}
+
+/** The custom key stores of an account in a Region, in one row, so that what must be unique among them is. */
+export interface KeyStoreDirectory {
+  readonly kind: 'keystores';
+  readonly stores: readonly DirectoryEntry[];
+}
+
+export type DirectoryEntry = Pick<KeyStoreRecord, 'storeId' | 'name'> & {
+  readonly clusterId?: string;
+  readonly proxy?: Pick<ProxyRecord, 'connectivity' | 'endpoint' | 'path' | 'vpcServiceName'>;
+};
 
 export interface MaterialRecord {
   /** The key's row id. */
@@ -116,9 +162,14 @@ export interface GrantConstraint {
 }
 
 export type KeyRow = Row<KeyRecord>;
+export type KeyStoreRow = Row<KeyStoreRecord>;
 
 export const keyRowId = (account: string, region: string, keyId: string): string => `${account}/${region}/${keyId}`;
 export const aliasRowId = (account: string, region: string, name: string): string => `${account}/${region}/${name}`;
+export const keyStoreRowId = (account: string, region: string, storeId: string): string => `${account}/${region}/${storeId}`;
+export const directoryRowId = (account: string, region: string): string => `keystores/${account}/${region}`;
+/** One KMS key for each external key of a store. */
+export const externalKeyRowId = (account: string, region: string, storeId: string, xksKeyId: string): string => `xks/${account}/${region}/${storeId}/${xksKeyId}`;
 export const grantRowId = (key: string, grantId: string): string => `${key}/${grantId}`;
 /** A row for each Region, so that a replica's sharing and imports are its own. The sealed bytes are the same. */
 export const materialRowId = (region: string, materialId: string): string => `${region}/${materialId}`;

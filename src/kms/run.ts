@@ -1,6 +1,6 @@
 /** One request under way: what an operation's body may ask of the service. */
 import { HsmError } from '../hsm/core.ts';
-import type { Core, ImportCore, KeyHandle, PartitionHandle, RecipientCore, SessionHandle } from '../hsm/core.ts';
+import type { Core, ImportCore, KeepCore, KeyHandle, PartitionHandle, RecipientCore, SessionHandle } from '../hsm/core.ts';
 import type { Kept, Keyring } from '../hsm/keyring.ts';
 import type { Recorder } from '../audit/recorder.ts';
 import type { Identities } from '../iam/identities.ts';
@@ -15,13 +15,18 @@ import type { Events } from './events.ts';
 import type { GrantTokens } from './grants.ts';
 import type { Ids } from './ids.ts';
 import { Key } from './key.ts';
+import { coreStore, type Asking, type KeyStore } from './keystore.ts';
+import type { KeyStores } from './keystores/connections.ts';
+import type { KeyStoreSettings } from './keystores/settings.ts';
 import type { Markers } from './marker.ts';
 import type { Caller, ServiceRequest } from './operation.ts';
 import type { Partitions } from './partitions.ts';
 import { managedKey, serviceOf } from './predefined.ts';
 import type { Quotas } from './quotas.ts';
 import { recipientOf, type Attestation, type Recipient, type RecipientInfo } from './recipient.ts';
-import { aliasRowId, keptOf, keyRowId, materialRowId, type AliasRecord, type KeyRecord, type MaterialRecord } from './records.ts';
+import {
+  aliasRowId, keptOf, keyRowId, keyStoreRowId, materialRowId, type AliasRecord, type KeyRecord, type KeyRow, type KeyStoreRecord, type MaterialRecord,
+} from './records.ts';
 import { parseKeyName, type KeyName } from './resolve.ts';
 import type { KeyUsageName } from './shapes.ts';
 import { everyAccount } from './sharing.ts';
@@ -37,7 +42,7 @@ export interface Sealed {
 }
 
 /** The core, with the calls that only a KMS makes. */
-export type KmsCore = Core & ImportCore & RecipientCore;
+export type KmsCore = Core & ImportCore & KeepCore & RecipientCore;
 
 /** What the KMS stands on. */
 export interface Parts {
@@ -58,6 +63,8 @@ export interface Parts {
   readonly attestation?: Attestation;
   /** Default: AWS's. */
   readonly ceilings?: Ceilings;
+  /** Absent: custom key stores reach public proxies only, and no cluster is known. */
+  readonly keyStoreSettings?: KeyStoreSettings;
   /** Who hears of rotations, deletions and expiries. */
   readonly events?: Events;
   /** One line about a failure of our own; never data. */
@@ -75,6 +82,7 @@ export interface Services extends Parts {
   readonly tokens: GrantTokens;
   readonly markers: Markers;
   readonly usage: LastUsage;
+  readonly keyStores: KeyStores;
   /** Grants of a key, keys of an account in a Region: for the ceilings. */
   readonly grantTally: Tally;
   readonly keyTally: Tally;
@@ -199,7 +207,7 @@ export class Run {
 
   require(key: Key, { usage, states }: Pick<OpenKey, 'usage' | 'states'>): void {
     if (usage !== undefined && key.record.usage !== usage) throw refuse.wrongUsage(key.arn, key.record.usage, this.operation.name);
-    const refusal = stateRefusal(states, key.record.state, key.arn);
+    const refusal = stateRefusal(states, key.state, key.arn);
     if (refusal !== undefined) throw refusal;
   }
 
@@ -207,7 +215,12 @@ export class Run {
   async lookUp(account: string, keyId: string, region = this.region): Promise<Key | undefined> {
     const id = keyRowId(account, region, keyId);
     const row = this.store.peek<KeyRecord>('key', id) ?? (await this.store.get<KeyRecord>('key', id));
-    return row && new Key(row);
+    return row && (row.body.keyStoreId === undefined ? new Key(row) : this.#inStore(row, row.body.keyStoreId, this.store));
+  }
+
+  async #inStore(row: KeyRow, storeId: string, reader: Reader): Promise<Key> {
+    const store = await reader.get<KeyStoreRecord>('keystore', keyStoreRowId(row.account, row.region, storeId));
+    return new Key(row, store?.body.state !== 'CONNECTED');
   }
 
   /** A key of the caller's own account, whatever its state; no authority is asked. */
@@ -252,13 +265,38 @@ export class Run {
     return this.services.keyring.use(partition, binding, () => bytes, work);
   }
 
+  /* ---- key stores ------------------------------------------------------------ */
+
+  /** What the core sealed, as it leaves: sealed once more where the key lives in a custom key store. */
+  wrap(key: Key, blob: Buffer): Buffer | Promise<Buffer> {
+    const store = this.#storeOf(key);
+    return 'then' in store ? store.then((live) => live.wrap(key, blob, this.asking(key))) : store.wrap(key, blob, this.asking(key));
+  }
+
+  /** The way back; throws InvalidCiphertextException for what is not whole. */
+  unwrap(key: Key, blob: Buffer): Buffer | Promise<Buffer> {
+    const store = this.#storeOf(key);
+    return 'then' in store ? store.then((live) => live.unwrap(key, blob, this.asking(key))) : store.unwrap(key, blob, this.asking(key));
+  }
+
+  #storeOf(key: Key): KeyStore | Promise<KeyStore> {
+    const { keyStoreId } = key.record;
+    return keyStoreId === undefined ? coreStore : this.services.keyStores.of(keyStoreRowId(key.account, key.region, keyStoreId));
+  }
+
+  /** What a key store is told of who asks. */
+  asking(key: Pick<Key, 'arn'> | undefined): Asking {
+    const { caller, requestId } = this.request;
+    return { principalArn: caller.arn, operation: this.operation.name, requestId, keyArn: key?.arn, viaService: caller.viaService };
+  }
+
   /* ---- changing keys -------------------------------------------------------- */
 
   /** The key as a transaction sees it, its state checked again. */
   async reread(reader: Reader, key: Key, states: StateRule): Promise<Key> {
     const row = await reader.get<KeyRecord>('key', key.id);
     if (row === undefined) throw naming.noKey(key.arn);
-    const now = new Key(row);
+    const now = row.body.keyStoreId === undefined ? new Key(row) : await this.#inStore(row, row.body.keyStoreId, reader);
     this.require(now, { states });
     return now;
   }

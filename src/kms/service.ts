@@ -11,6 +11,8 @@ import { Authoriser, principalOfCaller } from './authorise.ts';
 import { access, fail, internal, timedOut, unavailable } from './errors.ts';
 import { GrantTokens } from './grants.ts';
 import { Ids } from './ids.ts';
+import { KeyStores } from './keystores/connections.ts';
+import { noSettings } from './keystores/settings.ts';
 import { Markers } from './marker.ts';
 import { AwsError, type ServiceAnswer, type ServiceRequest } from './operation.ts';
 import { blobsOf, operationOf } from './operations/table.ts';
@@ -36,11 +38,14 @@ export interface KmsService {
 
 export function createService(parts: Parts): KmsService {
   const usage = new LastUsage(parts.store);
+  const { core, session, store, log } = parts;
+  const partitions = new Partitions(parts.partition);
+  const ids = new Ids(core, session);
   const services: Services = Object.freeze({
     ceilings: awsCeilings, ...parts, usage,
     double: parts.core.describe().mode === 'dev',
-    partitions: new Partitions(parts.partition),
-    ids: new Ids(parts.core, parts.session),
+    partitions, ids,
+    keyStores: new KeyStores({ core, session, store, partitions, log, settings: parts.keyStoreSettings ?? noSettings, requestId: () => ids.uuid() }),
     authoriser: new Authoriser(parts.store, parts.identities),
     tokens: new GrantTokens(parts.core),
     markers: new Markers(parts.core),

@@ -3,7 +3,7 @@
  *
  * Reading goes once over the value. A wrong JSON type ends it at once (SerializationException); broken
  * constraints are gathered and reported in one sentence (ValidationException). Unknown members are
- * ignored, a null member is an absent one. A blob arrives as the index of its bytes in `blobs`.
+ * ignored, a null member is an absent one. A blob, or a secret, arrives as the index of its bytes in `blobs`.
  */
 import { fail, validation } from './errors.ts';
 
@@ -22,11 +22,11 @@ export class Reading {
   }
 
   /** Each blob is named once; a number that a client wrote where a blob belongs repeats one, or names none. */
-  blob(index: unknown): Buffer {
-    if (typeof index !== 'number' || !Number.isInteger(index)) throw mismatch(index, 'a Blob');
+  blob(index: unknown, wanted = 'a Blob'): Buffer {
+    if (typeof index !== 'number' || !Number.isInteger(index)) throw mismatch(index, wanted);
     const bytes = this.#blobs[index];
     const bit = 1 << index;
-    if (bytes === undefined || (this.#taken & bit) !== 0) throw mismatch(index, 'a Blob');
+    if (bytes === undefined || (this.#taken & bit) !== 0) throw mismatch(index, wanted);
     this.#taken |= bit;
     return bytes;
   }
@@ -39,7 +39,7 @@ export class Reading {
 }
 
 export interface Shape<T> {
-  readonly kind: 'text' | 'choice' | 'integer' | 'flag' | 'time' | 'blob' | 'list' | 'map' | 'struct';
+  readonly kind: 'text' | 'secret' | 'choice' | 'integer' | 'flag' | 'time' | 'blob' | 'list' | 'map' | 'struct';
   /** Its value is never shown. */
   readonly sensitive?: boolean;
   read(value: unknown, path: string, reading: Reading): T;
@@ -202,6 +202,37 @@ export function blob(limits: Limits & { readonly sensitive?: boolean }): BlobSha
   };
 }
 
+export interface SecretShape extends Shape<Buffer>, Limits {
+  readonly kind: 'secret';
+  readonly pattern?: string;
+}
+
+/**
+ * Text that is a secret: its bytes (UTF-8) come beside the JSON and are never a string. `allowed` says of
+ * each byte what `pattern` says of each character; a pattern of one class of ASCII is all there is.
+ */
+export function secretText(limits: Limits & ({ readonly pattern: string; readonly allowed: RegExp } | { readonly pattern?: never; readonly allowed?: never })): SecretShape {
+  const { min, max, pattern, allowed } = limits;
+  const fits = allowed === undefined ? undefined : Array.from({ length: 256 }, (_, byte) => byte < 128 && allowed.test(String.fromCharCode(byte)));
+  return {
+    kind: 'secret', sensitive: true,
+    ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }), ...(pattern === undefined ? {} : { pattern }),
+    read(value, path, reading) {
+      const bytes = reading.blob(value, 'a String');
+      checkLength(lengthOfText(bytes), limits, (constraint) => reading.add('Value', path, constraint));
+      if (fits !== undefined && !bytes.every((byte) => fits[byte] === true)) reading.add('Value', path, `Member must satisfy regular expression pattern: ${pattern}`);
+      return bytes;
+    },
+  };
+}
+
+/** Of UTF-8, in the units AWS counts text in: a character outside the basic plane is two. */
+function lengthOfText(bytes: Buffer): number {
+  let length = 0;
+  for (const byte of bytes) length += byte >= 0xf0 ? 2 : (byte & 0xc0) === 0x80 ? 0 : 1;
+  return length;
+}
+
 /* ---- gathered values ------------------------------------------------------ */
 
 export interface ListShape<T> extends Shape<readonly T[]>, Limits {
@@ -288,11 +319,12 @@ export function readInput<M extends Members>(shape: StructShape<M>, input: unkno
   return read;
 }
 
-/** Paths of the members that are bytes, e.g. `Plaintext`, `Recipient.AttestationDocument`. */
+/** Paths of the members that are bytes, e.g. `Plaintext`, `Recipient.AttestationDocument`; of secret text with `=` before. */
 export function blobPaths(shape: StructShape<Members>, above = ''): readonly string[] {
   return Object.entries(shape.members).flatMap(([name, member]) => {
     const own = 'optional' in member ? member.optional : member;
     if (own.kind === 'blob') return [above + name];
+    if (own.kind === 'secret') return [`=${above}${name}`];
     return own.kind === 'struct' ? blobPaths(own as StructShape<Members>, `${above}${name}.`) : [];
   });
 }

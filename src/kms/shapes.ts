@@ -1,5 +1,5 @@
 /** The service model's input shapes, by its own names. A test compares them with the model itself. */
-import { blob, flag, integer, list, oneOf, optional, struct, text, textMap, time } from './shape.ts';
+import { blob, flag, integer, list, oneOf, optional, secretText, struct, text, textMap, time } from './shape.ts';
 
 /* ---- enumerations ---------------------------------------------------------- */
 
@@ -63,8 +63,13 @@ export const GrantOperation = oneOf(grantOperations);
 export const DryRunModifierType = oneOf(['IGNORE_CIPHERTEXT']);
 export const KeyEncryptionMechanism = oneOf(['RSAES_OAEP_SHA_256']);
 export const ResourceOwnerType = oneOf(['SELF', 'OTHER_ACCOUNTS_VIA_RAM']);
-export const CustomKeyStoreType = oneOf(['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']);
-export const XksProxyConnectivityType = oneOf(['PUBLIC_ENDPOINT', 'VPC_ENDPOINT_SERVICE']);
+export const keyStoreTypes = ['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'] as const;
+export type KeyStoreTypeName = (typeof keyStoreTypes)[number];
+export const connectivities = ['PUBLIC_ENDPOINT', 'VPC_ENDPOINT_SERVICE'] as const;
+export type ConnectivityName = (typeof connectivities)[number];
+
+export const CustomKeyStoreType = oneOf(keyStoreTypes);
+export const XksProxyConnectivityType = oneOf(connectivities);
 
 /* ---- text ------------------------------------------------------------------- */
 
@@ -81,7 +86,7 @@ export const GrantNameType = text({ min: 1, max: 256, pattern: '^[a-zA-Z0-9:/_-]
 export const GrantTokenType = text({ min: 1, max: 8192 });
 export const KeyIdType = text({ min: 1, max: 2048 });
 export const KeyMaterialDescriptionType = text({ min: 0, max: 256, pattern: '^[a-zA-Z0-9:/_\\s.-]+$' });
-export const KeyStorePasswordType = text({ min: 7, max: 32, sensitive: true });
+export const KeyStorePasswordType = secretText({ min: 7, max: 32 });
 export const MarkerType = text({ min: 1, max: 1024, pattern: '[\\u0020-\\u00FF]*' });
 export const PolicyNameType = text({ min: 1, max: 128, pattern: '[\\w]+' });
 export const PolicyType = text({ min: 1, max: 131072, pattern: '[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+' });
@@ -93,7 +98,7 @@ export const TagValueType = text({ min: 0, max: 256 });
 export const TrustAnchorCertificateType = text({ min: 1, max: 5000 });
 export const XksKeyIdType = text({ min: 1, max: 128, pattern: '^[a-zA-Z0-9-_.]+$' });
 export const XksProxyAuthenticationAccessKeyIdType = text({ min: 20, max: 30, pattern: '^[A-Z2-7]+$', sensitive: true });
-export const XksProxyAuthenticationRawSecretAccessKeyType = text({ min: 43, max: 64, pattern: '^[a-zA-Z0-9\\/+=]+$', sensitive: true });
+export const XksProxyAuthenticationRawSecretAccessKeyType = secretText({ min: 43, max: 64, pattern: '^[a-zA-Z0-9\\/+=]+$', allowed: /[a-zA-Z0-9/+=]/ });
 export const XksProxyUriEndpointType = text({ min: 10, max: 128, pattern: '^https://[a-zA-Z0-9.-]+$' });
 export const XksProxyUriPathType = text({ min: 10, max: 128, pattern: '^(/[a-zA-Z0-9\\/_-]+/kms/xks/v\\d{1,2})$|^(/kms/xks/v\\d{1,2})$' });
 export const XksProxyVpcEndpointServiceNameType = text({ min: 20, max: 64, pattern: '^(com|eu)\\.amazonaws\\.vpce\\.([a-z]+-){2,3}\\d+\\.vpce-svc-[0-9a-z]+$' });

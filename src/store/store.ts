@@ -9,7 +9,7 @@
  */
 
 /** Tables of the store. Index columns are extracted from the body, so the MAC covers them too. */
-export type Table = 'root' | 'account' | 'credential' | 'principal' | 'key' | 'material' | 'alias' | 'grant' | 'policy' | 'setting' | 'counter' | 'name' | 'link' | 'xks-proxy' | 'xks-credential' | 'xks-key';
+export type Table = 'root' | 'account' | 'credential' | 'principal' | 'key' | 'material' | 'alias' | 'grant' | 'policy' | 'setting' | 'counter' | 'name' | 'link' | 'keystore' | 'xks-proxy' | 'xks-credential' | 'xks-key';
 
 export interface Row<T> {
   readonly table: Table;
@@ -45,6 +45,10 @@ export const indexes = {
   'key.place': { table: 'key', equals: ['account', 'region'] },
   /** Keys with work to do at `dueMs` (deletion, rotation, expiry), soonest first. */
   'key.due': { table: 'key', equals: [], order: 'dueMs' },
+  /** Keys of a custom key store. */
+  'key.store': { table: 'key', equals: ['account', 'region', 'keyStoreId'] },
+  'keystore.place': { table: 'keystore', equals: ['account', 'region'] },
+  'keystore.state': { table: 'keystore', equals: ['state'] },
   'material.key': { table: 'material', equals: ['key'] },
   'alias.place': { table: 'alias', equals: ['account', 'region'] },
   'alias.key': { table: 'alias', equals: ['key'] },

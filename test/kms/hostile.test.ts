@@ -36,7 +36,7 @@ function valueOf(name: string, shape: Shape<unknown>): fc.Arbitrary<unknown> {
       case 'map': return fc.dictionary(fc.string({ maxLength: 8 }), fc.string({ maxLength: 8 }), { maxKeys: 4 });
       case 'list': return fc.array(valueOf(name, (shape as ListShape<unknown>).of), { maxLength: 3 });
       case 'struct': return inputOf((shape as StructShape<Members>).members);
-      case 'text': return texts(name);
+      case 'text': case 'secret': return texts(name);
     }
   })();
   return fc.oneof({ weight: 8, arbitrary: good }, { weight: 1, arbitrary: strange });

@@ -79,7 +79,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function makeWorld(more: Partial<Pick<Parts, 'quotas' | 'ceilings'>> = {}): Promise<World> {
+export async function makeWorld(more: Partial<Pick<Parts, 'quotas' | 'ceilings' | 'keyStoreSettings'>> = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'strongroom-kms-'));
   const core = loadCore();
   let offset = 0;
@@ -124,7 +124,7 @@ export async function makeWorld(more: Partial<Pick<Parts, 'quotas' | 'ceilings'>
     const blobs: Buffer[] = [];
     const request: ServiceRequest = {
       operation, caller: callerOf(as), region: as.region ?? region, requestId: `00000000-0000-4000-8000-${String(++requests).padStart(12, '0')}`,
-      sourceIp: as.sourceIp ?? '127.0.0.1', userAgent: 'test', secureTransport: true, input: cut(input, blobs), blobs,
+      sourceIp: as.sourceIp ?? '127.0.0.1', userAgent: 'test', secureTransport: true, input: cut(withoutSecretText(input, kms.blobsOf(operation) ?? []), blobs), blobs,
     };
     try {
       const answer = await kms.handle(request);
@@ -159,6 +159,7 @@ export async function makeWorld(more: Partial<Pick<Parts, 'quotas' | 'ceilings'>
     now: () => store.now(),
     async close() {
       await caretaker.stop();
+      await kms.services.keyStores.close();
       attestation.close();
       await store.close();
       core.close();
@@ -180,6 +181,19 @@ function sessionOf(core: Core, key: KeyHandle, secret: string, nowMs: number) {
   for (const part of scope.split('/')) signing = createHmac('sha256', signing).update(part).digest();
   const signature = createHmac('sha256', signing).update(`AWS4-HMAC-SHA256\n${timestamp}\n${scope}\n${hashed}`).digest('hex');
   return core.verifySigV4(key, { date, region, service: 'kms', timestamp, canonical, payloadHash, body, signature, nowMs });
+}
+
+/** Text that is a secret comes as bytes too. */
+function withoutSecretText(input: Body, names: readonly string[]): Body {
+  let whole = input;
+  for (const name of names) if (name.startsWith('=')) whole = atPath(whole, name.slice(1).split('.'));
+  return whole;
+}
+
+function atPath(value: Body, [first = '', ...rest]: readonly string[]): Body {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || Buffer.isBuffer(value) || !Object.hasOwn(value, first)) return value;
+  const inner: unknown = value[first];
+  return { ...value, [first]: rest.length > 0 ? atPath(inner, rest) : typeof inner === 'string' ? Buffer.from(inner, 'utf8') : inner };
 }
 
 /** What the JSON cutter does: bytes become their index. */

@@ -5,10 +5,12 @@ import { keyOperation, operation } from '../define.ts';
 import { packed, type EncryptionContext } from '../envelope.ts';
 import { access, fail, invalidCiphertext, usage as refuse, validation } from '../errors.ts';
 import type { Key } from '../key.ts';
+import { innerRefused } from '../keystores/failure.ts';
+import { peekOuter, type OuterName } from '../keystores/outer.ts';
 import { AwsError } from '../operation.ts';
 import type { Recipient } from '../recipient.ts';
 import { parseKeyName } from '../resolve.ts';
-import type { Run } from '../run.ts';
+import type { Run, Sealed } from '../run.ts';
 import { optional } from '../shape.ts';
 import * as s from '../shapes.ts';
 import { oaep, rsaBytes } from '../specs.ts';
@@ -24,7 +26,7 @@ async function seal(run: Run, key: Key, algorithm: Algorithm, pairs: Buffer, pla
   if (algorithm === symmetric) {
     const sealed = run.sealed(key);
     const at = 'then' in sealed ? await sealed : sealed;
-    return run.core.envelopeSeal(run.session, run.handle(at), pairs, plain);
+    return run.wrap(key, run.core.envelopeSeal(run.session, run.handle(at), pairs, plain));
   }
   const sealed = await run.sealed(key);
   const out = Buffer.alloc(rsaBytes(key.record.spec));
@@ -35,24 +37,26 @@ async function seal(run: Run, key: Key, algorithm: Algorithm, pairs: Buffer, pla
 /** The other way; nothing but InvalidCiphertext is said of a blob that does not open. */
 async function unseal(run: Run, key: Key, algorithm: Algorithm, pairs: Buffer, blob: Buffer, materialId: string | undefined): Promise<Payload> {
   if (algorithm !== symmetric) {
-    return run.lend(key, (handle) => run.core.decryptSlow(run.session, handle, MECH.RSA_OAEP, oaepOf(algorithm).params, blob)).catch(asCiphertext);
+    return run.lend(key, (handle) => run.core.decryptSlow(run.session, handle, MECH.RSA_OAEP, oaepOf(algorithm).params, blob)).catch((error: unknown) => asCiphertext(error));
   }
+  const unwrapped = run.unwrap(key, blob);
+  const inner = 'then' in unwrapped ? await unwrapped : unwrapped;
   const sealed = run.sealed(key, materialId);
   const at = 'then' in sealed ? await sealed : sealed;
-  const plain = run.core.payload(blob.length);
+  const plain = run.core.payload(inner.length);
   try {
-    run.core.envelopeOpen(run.session, run.handle(at), pairs, blob, plain);
+    run.core.envelopeOpen(run.session, run.handle(at), pairs, inner, plain);
     return plain;
   } catch (error) {
     plain.release();
-    return asCiphertext(error);
+    return asCiphertext(error, key);
   }
 }
 
 const notOpened = new Set<string>(['HSM_E_CIPHERTEXT', 'HSM_E_CIPHERTEXT_LEN', 'HSM_E_DATA', 'HSM_E_DATA_LEN', 'HSM_E_FORMAT']);
 
-function asCiphertext(error: unknown): never {
-  if (error instanceof HsmError && notOpened.has(error.code)) throw invalidCiphertext();
+function asCiphertext(error: unknown, key?: Key): never {
+  if (error instanceof HsmError && notOpened.has(error.code)) throw key?.record.origin === 'EXTERNAL_KEY_STORE' ? innerRefused() : invalidCiphertext();
   throw error;
 }
 
@@ -121,6 +125,16 @@ interface Found {
   readonly materialId: string | undefined;
 }
 
+type Owner = Omit<OuterName, 'type'> & Partial<Pick<OuterName, 'type'>>;
+
+/** Whom a blob names: one of the core's, or one that a custom key store sealed once more. */
+function ownerOf(run: Run, blob: Buffer): Owner | undefined {
+  return run.core.envelopePeek(blob) ?? peekOuter(run.core, blob);
+}
+
+/** A key of a custom key store opens what its store sealed, any other key what the core did. */
+const sealedBy = (key: Key): string | undefined => (key.record.keyStoreId === undefined ? undefined : key.record.origin);
+
 /**
  * The key for a ciphertext: the one named, which must be the one the blob names; or the blob's own. A
  * blob is not authenticated yet: it only says which key to ask, whose authority is asked like any.
@@ -136,7 +150,7 @@ async function sourceKey(run: Run, source: Source): Promise<Found> {
   }
   if (source.algorithm !== symmetric) return asymmetricSource(run, source, need);
 
-  const owner = run.core.envelopePeek(source.blob);
+  const owner = ownerOf(run, source.blob);
   // A blob of another account's key says whose it is, so the key's bare id is enough beside it.
   const bare = owner !== undefined && owner.account !== run.account && source.keyId === owner.objectId;
   const named = source.keyId === undefined || bare ? undefined : await run.authorised(source.keyId, need);
@@ -144,7 +158,7 @@ async function sourceKey(run: Run, source: Source): Promise<Found> {
   if (named !== undefined && (named.account !== owner.account || named.record.keyId !== owner.objectId)) throw refuse.wrongKey();
   const key = named ?? (await blobsOwnKey(run, owner, need));
   run.require(key, { usage: 'ENCRYPT_DECRYPT', states: 'cryptography' });
-  if (!key.record.materials.some(({ id }) => id === owner.materialId)) throw invalidCiphertext();
+  if (sealedBy(key) !== owner.type || !key.record.materials.some(({ id }) => id === owner.materialId)) throw invalidCiphertext();
   return { key, materialId: owner.materialId };
 }
 
@@ -224,13 +238,15 @@ export const decrypt = operation({
 /** Plaintext that only the attested recipient can read. */
 async function unsealFor(run: Run, recipient: Recipient, key: Key, algorithm: Algorithm, pairs: Buffer, blob: Buffer, materialId: string | undefined): Promise<Buffer> {
   if (algorithm !== symmetric) {
-    return run.lend(key, (handle) => run.core.recipientDecrypt(run.session, handle, MECH.RSA_OAEP, oaepOf(algorithm).params, blob, recipient.publicKey)).catch(asCiphertext);
+    return run.lend(key, (handle) => run.core.recipientDecrypt(run.session, handle, MECH.RSA_OAEP, oaepOf(algorithm).params, blob, recipient.publicKey))
+      .catch((error: unknown) => asCiphertext(error));
   }
+  const inner = await run.unwrap(key, blob);
   const sealed = await run.sealed(key, materialId);
   try {
-    return run.core.recipientOpen(run.session, run.handle(sealed), pairs, blob, recipient.publicKey);
+    return run.core.recipientOpen(run.session, run.handle(sealed), pairs, inner, recipient.publicKey);
   } catch (error) {
-    return asCiphertext(error);
+    return asCiphertext(error, key);
   }
 }
 
@@ -291,8 +307,16 @@ async function namesSameKey(run: Run, blob: Buffer | undefined, sourceId: string
   const to = await nameOf(destinationId);
   if (to === undefined) return false;
   if (sourceId !== undefined) return (await nameOf(sourceId)) === to;
-  const owner = blob && run.core.envelopePeek(blob);
+  const owner = blob && ownerOf(run, blob);
   return owner !== undefined && to === `${owner.account}/${run.region}/${owner.objectId}`;
+}
+
+function moved(run: Run, source: Sealed, fromPairs: Buffer, inner: Buffer, from: Key, target: Sealed, toPairs: Buffer): Buffer {
+  try {
+    return run.core.envelopeMove(run.session, run.handle(source), fromPairs, inner, run.handle(target), toPairs);
+  } catch (error) {
+    return asCiphertext(error, from);
+  }
 }
 
 /** Between symmetric keys one core call, without plaintext; through an RSA key by way of a payload. */
@@ -300,13 +324,10 @@ async function move(
   run: Run, blob: Buffer, from: Found, fromAlgorithm: Algorithm, fromPairs: Buffer, to: Key, toAlgorithm: Algorithm, toPairs: Buffer,
 ): Promise<Buffer> {
   if (fromAlgorithm === symmetric && toAlgorithm === symmetric && run.input['DryRun'] !== true) {
+    const inner = await run.unwrap(from.key, blob);
     const source = await run.sealed(from.key, from.materialId);
     const target = await run.sealed(to);
-    try {
-      return run.core.envelopeMove(run.session, run.handle(source), fromPairs, blob, run.handle(target), toPairs);
-    } catch (error) {
-      return asCiphertext(error);
-    }
+    return run.wrap(to, moved(run, source, fromPairs, inner, from.key, target, toPairs));
   }
   const plain = await unseal(run, from.key, fromAlgorithm, fromPairs, blob, from.materialId);
   try {

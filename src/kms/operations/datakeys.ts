@@ -38,15 +38,19 @@ async function dataKey(run: Run, key: Key, pairs: Buffer, length: number, reveal
   const at = 'then' in sealed ? await sealed : sealed;
   const materialId = key.material?.id;
   run.use(key, materialId);
-  if (!reveal) return { CiphertextBlob: run.core.dataKey(run.session, run.handle(at), pairs, length, undefined), KeyMaterialId: materialId };
+  if (!reveal) {
+    const blob = run.wrap(key, run.core.dataKey(run.session, run.handle(at), pairs, length, undefined));
+    return { CiphertextBlob: 'then' in blob ? await blob : blob, KeyMaterialId: materialId };
+  }
   const { verified } = run;
   if (verified !== undefined) {
     const { cms, blob } = run.core.recipientDataKey(run.session, run.handle(at), pairs, length, verified.publicKey);
-    return { CiphertextBlob: blob, CiphertextForRecipient: cms };
+    return { CiphertextBlob: await run.wrap(key, blob), CiphertextForRecipient: cms };
   }
   const plain = run.core.payload(length);
   try {
-    return { CiphertextBlob: run.core.dataKey(run.session, run.handle(at), pairs, length, plain), Plaintext: plain, KeyMaterialId: materialId };
+    const blob = run.wrap(key, run.core.dataKey(run.session, run.handle(at), pairs, length, plain));
+    return { CiphertextBlob: 'then' in blob ? await blob : blob, Plaintext: plain, KeyMaterialId: materialId };
   } catch (error) {
     plain.release();
     throw error;
@@ -112,7 +116,7 @@ type PairSpec = keyof typeof specs;
 
 /** The pair's spec in the core; its private key is PKCS#8, sealed by the same call that makes it. */
 function pairSpecOf(key: Key, name: PairSpec): KeySpec {
-  if (key.record.keyStore !== undefined) throw fail('UnsupportedOperationException', `${key.arn} origin is ${key.record.origin} which is not valid for this operation.`);
+  if (key.record.keyStoreId !== undefined) throw fail('UnsupportedOperationException', `${key.arn} origin is ${key.record.origin} which is not valid for this operation.`);
   requireSymmetric(key);
   const spec = specs[name].core;
   if (spec === undefined) throw fail('UnsupportedOperationException', `KeyPairSpec ${name} is not supported in this Region`);

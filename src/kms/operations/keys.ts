@@ -1,21 +1,23 @@
 /** The life of keys: made, described, listed, switched on and off, scheduled for deletion and spared. */
-import type { Tx } from '../../store/store.ts';
+import type { NewRow, Reader, Tx } from '../../store/store.ts';
 import { ceilingAs, keepBelow } from '../ceilings.ts';
 import { keyOperation, operation } from '../define.ts';
 import { fail, validation } from '../errors.ts';
 import { customOf, GivenError, givenMaterialId, sealGiven, withoutMaterial, type Custom } from '../given.ts';
 import { materialMissing } from '../imported.ts';
 import { Key } from '../key.ts';
+import { inCreateKey } from '../keystores/failure.ts';
 import { accountsIn, checkedPolicy, defaultPolicy } from '../keypolicy.ts';
 import { listPage } from '../marker.ts';
 import { makeMaterial, materialRow } from '../material.ts';
 import { epoch, keyMetadata } from '../metadata.ts';
-import { changed, keyRowId, type KeyRecord, type KeyState, type Material, type Tag } from '../records.ts';
+import { changed, externalKeyRowId, keyRowId, keyStoreRowId, type KeyRecord, type KeyState, type KeyStoreRecord, type Material, type Tag } from '../records.ts';
 import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
 import * as s from '../shapes.ts';
 import { specs } from '../specs.ts';
 import { checkTags } from '../tagging.ts';
+import { storeNamed, wrongState } from './keystores.ts';
 
 const day = 86_400_000;
 
@@ -83,15 +85,18 @@ export const createKey = operation({
     const { tags } = custom;
     await run.permit('kms:CreateKey');
     if (tags.length > 0) await run.permit('kms:TagResource');
-    if (input.CustomKeyStoreId !== undefined) throw fail('CustomKeyStoreNotFoundException', `Custom key store ${input.CustomKeyStoreId} does not exist.`);
 
     const { ids } = run.services;
     const origin = input.Origin ?? 'AWS_KMS';
+    const store = input.CustomKeyStoreId === undefined ? undefined : await storeFor(run, input.CustomKeyStoreId, origin, spec, input.MultiRegion ?? false);
     const keyId = custom.keyId ?? (input.MultiRegion === true ? ids.multiRegionKeyId() : ids.uuid());
     const bare: KeyRecord = {
       keyId, spec, usage, origin, manager: 'CUSTOMER', state: origin === 'EXTERNAL' ? 'PendingImport' : 'Enabled',
       description: input.Description ?? '', createdMs: run.nowMs, tags, materials: [], onDemandRotations: 0, hasGrants: false, sharedWith: [],
       ...(input.MultiRegion === true ? { multiRegion: { primary: run.region, replicas: [] } } : {}),
+      ...(store === undefined ? {} : { keyStoreId: store.storeId }),
+      ...(store?.cluster === undefined ? {} : { clusterId: store.cluster.id }),
+      ...(input.XksKeyId === undefined ? {} : { xksKeyId: input.XksKeyId }),
     };
     const policyText = input.Policy ?? defaultPolicy(run.account);
     const policy = await checkedPolicy(run, policyText, unsaved(run, bare), input.BypassPolicyLockoutSafetyCheck ?? false);
@@ -100,6 +105,16 @@ export const createKey = operation({
     return { KeyMetadata: keyMetadata(key) };
   },
 });
+
+/** The store a key is to live in: connected, of the key's kind, for symmetric keys of one Region. */
+async function storeFor(run: Run, storeId: string, origin: s.OriginName, spec: s.KeySpecName, multiRegion: boolean): Promise<KeyStoreRecord> {
+  const { body } = await storeNamed(run, storeId);
+  if (body.type !== origin) throw validation(`Custom key store ${storeId} is of type ${body.type}, which is not compatible with Origin ${origin}.`);
+  if (spec !== 'SYMMETRIC_DEFAULT') throw fail('UnsupportedOperationException', `KeySpec ${spec} is not supported in a custom key store.`);
+  if (multiRegion) throw fail('UnsupportedOperationException', 'Multi-Region keys are not supported in a custom key store.');
+  if (body.state !== 'CONNECTED') throw wrongState(body);
+  return body;
+}
 
 /** In a double, LocalStack's tags are obeyed; elsewhere they are tags like others, as in AWS. */
 function customFor(run: Run, tags: readonly Tag[], origin: s.OriginName | undefined): Custom {
@@ -132,21 +147,63 @@ export function unsaved(run: Run, body: KeyRecord, region = run.region): Key {
 async function insertKey(run: Run, bare: KeyRecord, policyText: string, given?: Buffer): Promise<Key> {
   const { services } = run;
   const partition = await services.partitions.of(run.account);
-  const made = bare.origin === 'AWS_KMS' ? { id: given === undefined ? services.ids.long() : givenMaterialId(run.core, run.account, bare.keyId, 0) } : undefined;
+  const made = bare.origin !== 'EXTERNAL' ? { id: given === undefined ? services.ids.long() : givenMaterialId(run.core, run.account, bare.keyId, 0) } : undefined;
   const sealed = made && (given === undefined
     ? await makeMaterial(services, partition, bare, made.id) : orRefused(() => sealGiven(services, partition, bare, made.id, given)));
   const materials: readonly Material[] = made === undefined ? [] : [{ id: made.id, state: 'CURRENT', createdMs: run.nowMs }];
   const key = unsaved(run, { ...bare, materials });
+  const dismiss = bare.keyStoreId === undefined ? undefined : await admit(run, key, bare.keyStoreId);
+  try {
+    await writeKey(run, key, policyText, made?.id, sealed);
+  } catch (error) {
+    await dismiss?.();
+    throw error;
+  }
+  services.keyTally.add(placeOf(run, run.region), 1);
+  return key;
+}
+
+/** The store makes, or looks at, what the key will stand on. Answers how to take that back. */
+async function admit(run: Run, key: Key, storeId: string): Promise<() => Promise<void>> {
+  const { keyStores, log } = run.services;
+  await claimExternal(run, run.store, key);
+  try {
+    const store = await keyStores.of(keyStoreRowId(key.account, key.region, storeId));
+    await store.admit(key, run.asking(key));
+    return () => store.destroy(key).catch((error: unknown) => { log(`${key.arn} was not made; its key is left in custom key store ${storeId}: ${error instanceof Error ? error.message : typeof error}`); });
+  } catch (error) {
+    throw inCreateKey(error);
+  }
+}
+
+/** One KMS key for an external key. Answers the row that says so, where it is to be written. */
+async function claimExternal(run: Run, reader: Pick<Reader, 'get'>, { account, region, record, id }: Key): Promise<NewRow<{ readonly to: string }> | undefined> {
+  const { keyStoreId, xksKeyId } = record;
+  if (keyStoreId === undefined || xksKeyId === undefined) return undefined;
+  const row = externalKeyRowId(account, region, keyStoreId, xksKeyId);
+  if ((await reader.get('name', row)) !== undefined) {
+    throw fail('XksKeyAlreadyInUseException', `External key ${xksKeyId} is already associated with a KMS key in custom key store ${keyStoreId}.`);
+  }
+  return { id: row, account, region, body: { to: id } };
+}
+
+async function writeKey(run: Run, key: Key, policyText: string, materialId: string | undefined, sealed: Buffer | undefined): Promise<void> {
+  const { keyId, keyStoreId } = key.record;
   await run.store.tx(async (tx) => {
     const place = { id: key.id, account: key.account, region: key.region };
     if ((await tx.get('key', key.id)) !== undefined) throw fail('AlreadyExistsException', `${key.arn} already exists`);
     await requireRoom(run, tx, run.region);
+    if (keyStoreId !== undefined) {
+      // Read in here: a store that is disconnected and deleted meanwhile takes no key.
+      const { body } = await storeNamed(run, keyStoreId, tx);
+      if (body.state !== 'CONNECTED') throw wrongState(body);
+      const claim = await claimExternal(run, tx, key);
+      if (claim !== undefined) tx.insert('name', claim);
+    }
     tx.insert('key', { ...place, body: key.record });
     tx.insert('policy', { ...place, body: { text: policyText } });
-    if (made !== undefined && sealed !== undefined) tx.insert('material', materialRow(key, bare.keyId, made.id, sealed));
+    if (materialId !== undefined && sealed !== undefined) tx.insert('material', materialRow(key, keyId, materialId, sealed));
   }).catch(noRoom(run, run.region));
-  services.keyTally.add(placeOf(run, run.region), 1);
-  return key;
 }
 
 export const placeOf = (run: Run, region: string): string => `${run.account}/${region}`;

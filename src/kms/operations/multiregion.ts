@@ -66,7 +66,7 @@ export const replicateKey = keyOperation({
 
 /** What a replica shares with its primary, and what is its own. Imported material must be imported again. */
 function replicaRecord(run: Run, { record }: Key, region: string, description: string, tags: KeyRecord['tags']): KeyRecord {
-  const { rotation: _, deletion: __, keyStore: ___, dueMs: ____, ...shared } = record;
+  const { rotation: _, deletion: __, dueMs: ___, ...shared } = record;
   const set = record.multiRegion ?? { primary: run.region, replicas: [] };
   const external = record.origin === 'EXTERNAL';
   return {

@@ -21,7 +21,7 @@ const usualPeriod = 365;
 /** Only symmetric keys of ours rotate; imported ones on demand. */
 function requireRotatable(key: Key): void {
   if (key.record.spec !== 'SYMMETRIC_DEFAULT') throw fail('UnsupportedOperationException');
-  if (key.record.keyStore !== undefined) throw states.badOrigin(key.arn, key.record.origin);
+  if (key.record.keyStoreId !== undefined) throw states.badOrigin(key.arn, key.record.origin);
 }
 
 function requireAutomatic(key: Key): void {
