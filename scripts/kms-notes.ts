@@ -7,10 +7,13 @@ const modifiers = '`DryRunModifiers` without `DryRun` is refused (AWS says only 
 
 /** Of one operation. */
 export const deviations: Readonly<Partial<Record<OperationName, string>>> = {
+  CreateCustomKeyStore: 'a CloudHSM cluster is a PKCS#11 module that the operator\'s file names; a VPC endpoint service is a name only, its proxy is reached by its private DNS name',
   CreateGrant: 'works at once, without its token',
   DeleteImportedKeyMaterial: 'a replica that gives back material which waits for a rotation is PendingImport after that rotation; AWS does not say',
   Decrypt: modifiers,
+  DisconnectCustomKeyStore: 'done when answered: the passing state DISCONNECTING does not show',
   EnableKeyRotation: 'without a period, a rotation that is on keeps its own; AWS says only that the default is 365',
+  GenerateRandom: 'no Recipient together with a CustomKeyStoreId',
   GetKeyLastUsage: 'uses are written every second: a crash forgets the last one (the trail has it)',
   GetKeyPolicy: 'no `AWS_RAM` policy exists',
   GetKeyRotationStatus: '`OnDemandRotationStartDate` never shows: a rotation on demand is done when it is answered',
@@ -34,7 +37,7 @@ export const findTheirOwn: ReadonlySet<string> = new Set(['Decrypt', 'ReEncrypt'
 export const inGeneral: readonly string[] = [
   'Ciphertext blobs have our own format ([formats/envelope.md](formats/envelope.md)) and open only here.',
   'SM2 and SM4 (AWS\'s China Regions) are refused as AWS refuses them elsewhere.',
-  'Custom key stores are still to come: their six operations are unknown here, and no CustomKeyStoreId exists.',
+  'Custom key stores ([key-stores.md](key-stores.md)): a ciphertext whose bytes were altered is refused before module or proxy are asked, with InvalidCiphertextException.',
   'Sharing keys through AWS RAM is not offered.',
   'Answers are strictly consistent; AWS\'s are consistent after a while. Grant tokens are checked but never needed.',
   'Request quotas (`STRONGROOM_QUOTAS=aws`) are those AWS\'s developer guide listed in 2026; ML-KEM, which is not in that list, has a bucket like the other asymmetric kinds.',

@@ -77,7 +77,7 @@ function replaceIn(file, pattern, by) {
 }
 
 /** The checkout's package.json for who only runs it: no scripts, no tools, the dependencies that the code imports. */
-function packaged({ scripts, devDependencies, dependencies, ...rest }, dist) {
+function packaged({ scripts, devDependencies, dependencies, optionalDependencies, ...rest }, dist) {
   const imported = new Set(walk(dist).filter((f) => f.endsWith('.js')).flatMap((f) => [...readFileSync(f, 'utf8').matchAll(/(?:\bfrom |\bimport\()'((?:@[\w.-]+\/)?\w[\w.:-]*)[^']*'/g)].map((m) => m[1])));
   const external = [...imported].filter((name) => !name.startsWith('node:') && !builtinModules.includes(name));
   const known = { ...dependencies, bindings: version('bindings') };
@@ -88,6 +88,9 @@ function packaged({ scripts, devDependencies, dependencies, ...rest }, dist) {
     ...rest,
     os: [process.platform], cpu: [process.arch], libc: ['glibc'],
     exports: { '.': { types: './dist/index.d.ts', default: './dist/index.js' } },
+    // Who wants them installs them: npm would compile them for everybody.
+    peerDependencies: optionalDependencies,
+    peerDependenciesMeta: Object.fromEntries(Object.keys(optionalDependencies).map((name) => [name, { optional: true }])),
     dependencies: Object.fromEntries(external.sort().map((name) => [name, known[name]])),
   };
 }

@@ -73,7 +73,7 @@ function value(member: string, shape: Shape<unknown>): Text {
       case 'map': return fc.array(fc.tuple(fc.constantFrom('"a"', '"b"', '"__proto__"', '"toString"', '""'), word), { maxLength: 4 }).map((pairs) => `{${pairs.map((pair) => pair.join(':')).join()}}`);
       case 'list': return fc.array(value(member, (shape as ListShape<unknown>).of), { maxLength: 3 }).map((items) => `[${items.join()}]`);
       case 'struct': return object((shape as StructShape<Members>).members);
-      case 'text': return textOf(member);
+      case 'text': case 'secret': return textOf(member);
     }
   })();
   return fc.oneof({ weight: 9, arbitrary: fit }, { weight: 1, arbitrary: strange });

@@ -88,15 +88,15 @@ function readPem(path: string, bad: (why: string) => Error): string {
 /* ---- proxies ---------------------------------------------------------------------- */
 
 function proxiesOf(env: Environment): ProxySettings {
-  const authorities = pemIn(env, 'STRONGROOM_XKS_CA');
-  const certificate = pemIn(env, 'STRONGROOM_XKS_CLIENT_CERT');
-  const key = pemIn(env, 'STRONGROOM_XKS_CLIENT_KEY');
-  if ((certificate === undefined) !== (key === undefined)) throw new Error('STRONGROOM_XKS_CLIENT_CERT and STRONGROOM_XKS_CLIENT_KEY go together');
-  const hosts = listIn(env['STRONGROOM_XKS_HOSTS']);
+  const authorities = pemIn(env, 'STRONGROOM_KEY_STORE_CA');
+  const certificate = pemIn(env, 'STRONGROOM_KEY_STORE_CLIENT_CERT');
+  const key = pemIn(env, 'STRONGROOM_KEY_STORE_CLIENT_KEY');
+  if ((certificate === undefined) !== (key === undefined)) throw new Error('STRONGROOM_KEY_STORE_CLIENT_CERT and STRONGROOM_KEY_STORE_CLIENT_KEY go together');
+  const hosts = listIn(env['STRONGROOM_KEY_STORE_HOSTS']);
   return {
     ...(authorities === undefined ? {} : { authorities: [...rootCertificates, authorities] }),
     ...(certificate === undefined || key === undefined ? {} : { client: { certificate, key } }),
-    connectTo: new Map(listIn(env['STRONGROOM_XKS_CONNECT_TO']).map(detourOf)),
+    connectTo: new Map(listIn(env['STRONGROOM_KEY_STORE_CONNECT_TO']).map(detourOf)),
     ...(hosts.length === 0 ? {} : { hosts: new Set(hosts.map((host) => host.toLowerCase())) }),
   };
 }
@@ -110,6 +110,6 @@ const listIn = (text = ''): readonly string[] => text.split(',').map((part) => p
 
 function detourOf(text: string): readonly [string, { readonly host: string; readonly port: number }] {
   const found = /^([A-Za-z0-9.-]+)=(?:\[([0-9a-fA-F:]+)\]|([^:=]+)):(\d{1,5})$/.exec(text);
-  if (found === null) throw new Error(`STRONGROOM_XKS_CONNECT_TO: '${text}' is not name=host:port`);
+  if (found === null) throw new Error(`STRONGROOM_KEY_STORE_CONNECT_TO: '${text}' is not name=host:port`);
   return [(found[1] ?? '').toLowerCase(), { host: found[2] ?? found[3] ?? '', port: Number(found[4]) }];
 }
