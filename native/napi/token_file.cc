@@ -390,6 +390,41 @@ struct Find : InSession {
   }
 };
 
+// ---- backups
+
+// tokenFileBackup(token, session, home, passphrase, path)
+struct Backup : InSession {
+  Path home, path;
+  PinRef passphrase;
+  void Read(Args& arg) {
+    InSession::Read(arg);
+    arg.CString(2, "home", home);
+    passphrase.Read(arg, 3, "passphrase");
+    arg.CString(4, "path", path);
+  }
+  hsm_status Run() { return token_backup(token.get(), session, home, passphrase.in(), path); }
+};
+
+// tokenFileRestore(home, number, passphrase, path, replace): number, or that of the place where the token is already
+struct Restore : Call {
+  Path home, path;
+  uint32_t number, at = 0;
+  PinRef passphrase;
+  bool replace;
+  void Read(Args& arg) {
+    arg.CString(0, "home", home);
+    number = arg.Word(1, "number");
+    passphrase.Read(arg, 2, "passphrase");
+    arg.CString(3, "path", path);
+    replace = arg.Flag(4, "replace");
+  }
+  hsm_status Run() {
+    hsm_status status = token_restore(home, number, passphrase.in(), path, replace, &at);
+    return status == HSM_E_EXISTS && at != number ? HSM_OK : status;
+  }
+  napi_value Answer(napi_env env) { return Number(env, at); }
+};
+
 // ---- moving in
 
 // tokenFileSofthsmLabel(folder): label of the SoftHSM2 token there
@@ -455,7 +490,7 @@ const Export kList[] = {
     LATER("tokenFilePinCheckSlow", PinCheck), NOW("tokenFileLogout", Logout),  LATER("tokenFilePinSlow", SetPin),
     NOW("tokenFilePut", Put),              NOW("tokenFileHolds", Holds),       NOW("tokenFileChange", Change),
     NOW("tokenFileRemove", Remove),        NOW("tokenFileFind", Find),        NOW("tokenFileSofthsmLabel", SofthsmLabel),
-    LATER("tokenFileImportSofthsmSlow", ImportSofthsm),
+    LATER("tokenFileImportSofthsmSlow", ImportSofthsm), LATER("tokenFileBackupSlow", Backup), LATER("tokenFileRestoreSlow", Restore),
 };
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "db.h"
+#include "load.h"
 
 #define APPLICATION_ID 0x53744E31               /* "StN1" */
 #define GONE_KEPT 4096u
@@ -303,6 +304,12 @@ db_moved(struct db *db)
 	int moved = 0;
 
 	return sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved != 0;
+}
+
+hsm_status
+db_bytes(struct db *db, uint8_t **bytes, size_t *len)
+{
+	return file_load(sqlite3_db_filename(db->sql, "main"), bytes, len);
 }
 
 /* A blob of exactly len bytes, or the row is damaged. */

@@ -22,6 +22,9 @@ HSM_MUST_USE hsm_status db_version(struct db *db, uint64_t *version);
 /* Was the file removed, or another put in its place, since it was opened? */
 bool db_moved(struct db *db);
 
+/* The file's bytes, while a transaction holds them still. Heap; the caller frees. */
+HSM_MUST_USE hsm_status db_bytes(struct db *db, uint8_t **bytes, size_t *len);
+
 /* Meta values: "label", "header", "manifest". cap bytes of room. */
 HSM_MUST_USE hsm_status db_meta(struct db *db, const char *name, hsm_out *value);
 HSM_MUST_USE hsm_status db_set_meta(struct db *db, const char *name, hsm_in value);

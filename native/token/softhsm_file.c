@@ -1,13 +1,11 @@
 /* softhsm_file.c - see softhsm.h. */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "load.h"
 #include "softhsm.h"
 
-#define FILE_MAX (4u << 20)
+#define FILE_MAX (4u << 20)             /* of an object; SoftHSM2 makes some KiB */
 #define IV_LEN 16u
 #define SALT_LEN 8u
 #define BLOB_LEN (SALT_LEN + IV_LEN + 48u)
@@ -16,36 +14,6 @@
 static const uint8_t magic[3] = { 'R', 'J', 'R' };
 
 /* ---- files ---------------------------------------------------------------------- */
-
-static hsm_status
-file_load(const char *path, uint8_t **bytes, size_t *len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	hsm_status st = HSM_E_IO;
-	struct stat at;
-	ssize_t n;
-
-	*bytes = NULL;
-	*len = 0;
-	if (fd < 0)
-		return HSM_E_IO;
-	if (fstat(fd, &at) != 0 || !S_ISREG(at.st_mode))
-		goto out;
-	st = HSM_E_LIMIT;
-	if (at.st_size < 0 || at.st_size > (off_t)FILE_MAX)
-		goto out;
-	st = HSM_E_MEMORY;
-	if ((*bytes = malloc((size_t)at.st_size + 1)) == NULL)
-		goto out;
-	st = HSM_OK;
-	while (*len < (size_t)at.st_size && (n = read(fd, *bytes + *len, (size_t)at.st_size - *len)) > 0)
-		*len += (size_t)n;
-	if (*len != (size_t)at.st_size)
-		st = HSM_E_IO;
-out:
-	close(fd);
-	return st;
-}
 
 static hsm_in
 take_long(struct reader *r, uint64_t len)
@@ -103,7 +71,7 @@ soft_read(const char *path, struct soft_object *o)
 
 	memset(o, 0, sizeof *o);
 	if ((st = file_load(path, &o->file, &o->len)) == HSM_OK)
-		st = o->len < 8 ? HSM_E_FORMAT : soft_parse((hsm_in){ o->file + 8, o->len - 8 }, o->attrs, SOFT_ATTRS_MAX, &o->n);
+		st = o->len > FILE_MAX ? HSM_E_LIMIT : o->len < 8 ? HSM_E_FORMAT : soft_parse((hsm_in){ o->file + 8, o->len - 8 }, o->attrs, SOFT_ATTRS_MAX, &o->n);
 	if (st != HSM_OK)
 		soft_free(o);
 	return st;

@@ -98,6 +98,19 @@ void token_search_end(struct token_search *search);
 /* Does a live object carry all of these? Values that do not leave never match. */
 HSM_MUST_USE hsm_status token_matches(hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n, bool *match);
 
+/* ---- backups ----------------------------------------------------------------- */
+
+/* The token's file as it is at one moment, with a ticket (hsm_token_export), in a
+ * new file at `path`, 0600. passphrase empty: it opens on this device; else on
+ * any, and `session` must be the SO's. Others go on using the token.
+ * HSM_E_EXISTS: there is a file already. */
+HSM_MUST_USE hsm_status token_backup(struct token *t, hsm_session session, const char *home, hsm_in passphrase, const char *path);
+/* Put a backup in the place `number`. Its whole content is checked before.
+ * `replace`: over the token that is there, whose users are answered HSM_E_GONE.
+ * HSM_E_EXISTS: the place is taken; or, whatever `replace` says, the same token
+ * is in another (*at names it). HSM_E_PIN, HSM_E_INTEGRITY: hsm_token_import. */
+HSM_MUST_USE hsm_status token_restore(const char *home, uint32_t number, hsm_in passphrase, const char *path, bool replace, uint32_t *at);
+
 /* ---- moving in from SoftHSM2 ----------------------------------------------- */
 
 struct token_import_skip { uint64_t klass, type; uint8_t label[64]; size_t label_len; hsm_status why; };

@@ -1,5 +1,5 @@
 /** PKCS#11 tokens as people manage them, on the files that the Cryptoki module serves, while it serves them. */
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
@@ -8,7 +8,7 @@ import { loadCore, type NativeCore } from '../hsm/native.ts';
 import { serialOf, tokenUri, type TokenFiles, type TokenHandle, type TokenRole } from '../hsm/token-files.ts';
 import { homeOf } from '../open.ts';
 import { CommandError, exitCode, printRecord, printRows, say, type Format } from './output.ts';
-import { newPin, officerPin, Pins, userPin, withPins, type PinKind, type PinOptions } from './pins.ts';
+import { newPin, officerPin, passphrase, Pins, userPin, withPins, type PinKind, type PinOptions } from './pins.ts';
 
 interface TokenLine {
   readonly slot: number;
@@ -36,6 +36,7 @@ export function addTokenCommands(program: Command): void {
   addInit(token);
   addList(token);
   addDelete(token);
+  addBackup(token);
   addImport(token);
   addPin(token);
   addPolicy(token);
@@ -120,6 +121,74 @@ function addDelete(token: Command): void {
         say(`token '${label}' is deleted`);
       });
     });
+}
+
+function addBackup(token: Command): void {
+  withPins(token.command('backup'), officerPin, passphrase)
+    .description('a copy of a token at one moment, in a new file; it opens on this device alone, or with --portable anywhere by a passphrase')
+    .argument('<token>', naming)
+    .requiredOption('--out <path>', 'a file that is not there yet')
+    .option('--portable', 'sealed under a passphrase of at least 12 bytes; takes the SO PIN')
+    .action(async (name: string, options: PinOptions & { out: string; portable?: boolean }) => {
+      await onToken(options, name, async ({ core, tokens, home, pins }, token) => {
+        const so = options.portable === true ? pins.read(officerPin) : undefined;
+        const secret = options.portable === true ? pins.read(passphrase, true) : undefined;
+        await inSession(core, tokens, token, async (session) => {
+          if (so !== undefined) await tokens.login(token, session, 'officer', so);
+          await backedUp(tokens.backup(token, session, home, secret, resolve(options.out)), options.out);
+        });
+        say(options.portable === true ? `${options.out} is a backup that opens anywhere by its passphrase` : `${options.out} is a backup that opens with ${join(home, 'device')} alone`);
+      });
+    });
+  withPins(token.command('restore'), passphrase)
+    .description('put a backup back; PINs are those of then, tries go on where they are counted here')
+    .argument('<file>', 'written by token backup')
+    .option('--slot <n>', 'default: the first free one')
+    .option('--force', 'over the token that is there')
+    .option('--yes', 'do not ask')
+    .option('--json', 'one JSON object')
+    .action(async (file: string, options: Format & PinOptions & { slot?: string; force?: boolean; yes?: boolean }) => {
+      await inRoom(options, async (room) => {
+        const lines = linesOf(room);
+        const slot = options.slot === undefined ? firstFree(lines) : slotOf(options.slot);
+        const there = lines.find((l) => l.slot === slot);
+        if (there !== undefined) {
+          if (options.force !== true) throw new CommandError(exitCode.wrongState, `slot ${slot} has a token: '${there.label}'`, 'another --slot, or --force to put the backup in its place');
+          await confirm(there.label, options.yes, `token '${there.label}' as it is now will be lost`);
+        }
+        const at = await room.tokens.restore(room.home, slot, isPortable(file) ? room.pins.read(passphrase) : undefined, resolve(file), there !== undefined);
+        if (at !== slot) throw new CommandError(exitCode.wrongState, `slot ${at} has this very token`, `--slot ${at} --force puts the backup in its place`);
+        printRecord({ ...lineOf(room, slot) }, options);
+      });
+    });
+}
+
+async function backedUp(work: Promise<void>, path: string): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof HsmError && error.code === 'HSM_E_EXISTS') throw new CommandError(exitCode.wrongState, `${path} is there already`);
+    if (error instanceof HsmError && error.code === 'HSM_E_IO') throw new CommandError(exitCode.failure, `${path} cannot be written`);
+    if (error instanceof HsmError && error.code === 'HSM_E_PIN_LEN') throw new CommandError(exitCode.usage, 'a passphrase is 12 to 255 bytes long');
+    throw error;
+  }
+}
+
+/** By its ticket (docs/formats/token.md): does it open by a passphrase? */
+function isPortable(file: string): boolean {
+  const head = Buffer.alloc(13);
+  try {
+    const fd = openSync(file, 'r');
+    try {
+      readSync(fd, head, 0, head.length, 0);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    throw new CommandError(exitCode.notFound, `${file} cannot be read`);
+  }
+  if (head.toString('latin1', 0, 4) !== 'SRtb') throw new CommandError(exitCode.integrity, `${file} is no backup of a token`);
+  return head[12] === 1;
 }
 
 /** Where SoftHSM2 keeps tokens when nothing says otherwise. */
@@ -373,7 +442,7 @@ async function confirm(label: string, yes: boolean | undefined, danger: string):
 function told(error: unknown): unknown {
   if (!(error instanceof HsmError)) return error;
   switch (error.code) {
-    case 'HSM_E_PIN': return new CommandError(exitCode.denied, 'the PIN is wrong', 'tries are counted: see strongroom token list');
+    case 'HSM_E_PIN': return new CommandError(exitCode.denied, 'the PIN or passphrase is wrong', 'tries of PINs are counted: see strongroom token list');
     case 'HSM_E_PIN_LOCKED': return new CommandError(exitCode.denied, 'the PIN is locked', 'the SO opens the user\'s: strongroom token pin unlock');
     case 'HSM_E_PIN_UNSET': return new CommandError(exitCode.wrongState, 'the user has no PIN yet', 'the SO sets it: strongroom token pin unlock');
     case 'HSM_E_PIN_LEN': return new CommandError(exitCode.usage, 'a PIN is 4 to 255 bytes long');

@@ -179,6 +179,9 @@ export interface TokenFileAddon {
   tokenFileChange(token: number, session: number, key: number, attributes: Uint8Array | undefined): void;
   tokenFileRemove(token: number, session: number, key: number): void;
   tokenFileFind(token: number, session: number, attributes: Uint8Array | undefined): number[];
+  tokenFileBackupSlow(token: number, session: number, home: string, passphrase: number | undefined, path: string): Promise<void>;
+  /** Answers another number than was given when the same token is there already. */
+  tokenFileRestoreSlow(home: string, number: number, passphrase: number | undefined, path: string, replace: boolean): Promise<number>;
   tokenFileSofthsmLabel(folder: string): string;
   tokenFileImportSofthsmSlow(token: number, session: number, folder: string, pin: number, partial: boolean): Promise<AddonImport>;
 }

@@ -123,6 +123,19 @@ export class TokenFiles {
     return this.#packed(attributes, (packed) => this.#addon.tokenFileFind(token, session, packed)).map((key) => key as KeyHandle);
   }
 
+  /** A new file at `path`. Without a passphrase it opens on this device; with one anywhere, and the session must be the officer's. HSM_E_EXISTS. */
+  async backup(token: TokenHandle, session: SessionHandle, home: string, passphrase: PinHandle | undefined, path: string): Promise<void> {
+    await this.#addon.tokenFileBackupSlow(token, session, home, passphrase, path);
+  }
+
+  /**
+   * Puts a backup into a slot; answers another slot when the same token is in that already, and nothing was done.
+   * HSM_E_EXISTS: the slot is taken; HSM_E_PIN: wrong passphrase, or it was altered; HSM_E_INTEGRITY: altered, or another device's.
+   */
+  async restore(home: string, slot: number, passphrase: PinHandle | undefined, path: string, replace: boolean): Promise<number> {
+    return await this.#addon.tokenFileRestoreSlow(home, slot, passphrase, path, replace);
+  }
+
   /** Label of the SoftHSM2 token whose folder this is. HSM_E_IO, HSM_E_FORMAT; HSM_E_UNSUPPORTED: kept in a database. */
   softhsmLabel(folder: string): string {
     return this.#addon.tokenFileSofthsmLabel(folder);
