@@ -3,7 +3,7 @@
  * chain before the answer leaves. The text is put together by hand because this runs once a request:
  * whatever repeats (who, when, with what) is rendered once and kept.
  */
-import type { Store } from '../store/store.ts';
+import type { Store, UsageNote } from '../store/store.ts';
 import { timeUuid } from '../store/uuid.ts';
 import type { UserIdentity } from './event.ts';
 
@@ -82,8 +82,9 @@ export class ChainRecorder implements Recorder {
     const head = this.#head(entry, timeMs);
     const resources = this.#resources(entry.resources);
     const eventIds = entry.recipients.map(() => timeUuid(timeMs));
+    const counted = usageOf(entry);
     const rows = entry.recipients.map((recipient, i) => ({
-      timeMs,
+      timeMs, ...(counted === undefined ? {} : { usage: { ...counted, account: recipient } }),
       body: `${head},"eventID":"${eventIds[i] ?? ''}"${tail(resources, entry, recipient, shared)}`,
     }));
     return { eventId: eventIds[0] ?? '', eventIds, durable: this.#store.append(rows) };
@@ -135,6 +136,13 @@ function tail(resources: string, entry: Entry, recipient: string, shared: string
   const sharedId = shared === undefined ? '' : `,"sharedEventID":"${shared}"`;
   const type = entry.actor === undefined ? 'AwsServiceEvent' : 'AwsApiCall';
   return `,"readOnly":${entry.readOnly}${resources},"eventType":"${type}","managementEvent":true,"recipientAccountId":"${recipient}"${sharedId},"eventCategory":"Management"}`;
+}
+
+/** As what the request counts, whoever asks: a service's own event does not. */
+function usageOf({ actor, source, name, region, resources = [], error }: Entry): Omit<UsageNote, 'account'> | undefined {
+  if (actor === undefined) return undefined;
+  const keys = resources.filter(({ type }) => type === 'AWS::KMS::Key').map(({ ARN }) => ARN);
+  return { region, operation: `${source.slice(0, source.indexOf('.'))}:${name}`, keys: keys.length > 1 ? [...new Set(keys)] : keys, failed: error !== undefined };
 }
 
 function json(value: unknown): string {

@@ -1,9 +1,10 @@
 /**
- * Usage by account, key, operation and hour, counted from the trail: a transaction moves the cursor and
- * adds what lies before it, so every recorded request counts once, whatever was killed when. No request
- * waits for it.
+ * Usage by account, key, operation and hour. A commit counts its requests in the transaction that writes
+ * their events (store/counts.ts); here the counts are summed up by day: a transaction moves the cursor and
+ * adds what lies before it, so every recorded request counts once, whatever was killed when. Counts that
+ * are missing or altered are made again from the events. No request waits for it.
  */
-import type { Store } from '../store/store.ts';
+import type { AuditRow, Count, Store } from '../store/store.ts';
 
 /** A day of one key, or of the whole account (key ''). */
 export interface UsageRecord {
@@ -20,8 +21,15 @@ interface CursorRecord {
 
 type Counts = Map<string, { account: string; region: string; day: string; key: string; hours: Record<string, Record<string, [number, number]>> }>;
 
+/** What was summed, and the number behind it. */
+interface Summed {
+  readonly counts: Counts;
+  readonly next: number;
+}
+
 const cursorRow = 'usage';
 const pageLinks = 2_000;
+const pageTallies = 500;
 
 export class Usage {
   readonly #store: Store;
@@ -71,18 +79,41 @@ export class Usage {
     return found;
   }
 
+  /** undefined: the next commit's counts are not there. */
+  async #counted(shard: string, from: number): Promise<Summed | undefined> {
+    const counts: Counts = new Map();
+    let next = from;
+    for (const tally of await this.#store.tallies(shard, from, pageTallies)) {
+      if (tally.first !== next) break;
+      for (const count of tally.counts) gather(counts, count);
+      next = tally.last + 1;
+    }
+    return next === from ? undefined : { counts, next };
+  }
+
+  /** From the events, up to where there are counts again. */
+  async #recounted(shard: string, from: number): Promise<Summed> {
+    const counts: Counts = new Map();
+    const end = (await this.#store.tallies(shard, from, pageTallies))[0]?.first ?? ((await this.#store.head(shard))?.seq ?? 0) + 1;
+    let next = from;
+    for (const row of end <= from ? [] : (await this.#store.chain(shard, from, pageLinks)).rows) {
+      if (row.seq < from || row.seq >= end) continue;
+      const count = countOf(row);
+      if (count !== undefined) gather(counts, count);
+      next = Math.max(next, row.seq + 1);
+    }
+    // Events that were taken away cannot be counted: audit verify names them.
+    return { counts, next: next === from && end > from ? end : next };
+  }
+
   async #step(shard: string): Promise<boolean> {
     const from = (await this.#store.get<CursorRecord>('setting', cursorRow))?.body.places[shard] ?? 1;
-    const { rows } = await this.#store.chain(shard, from, pageLinks);
-    const fresh = rows.filter((row) => row.seq >= from);
-    const last = fresh.at(-1);
-    if (last === undefined) return false;
-    const counts: Counts = new Map();
-    for (const row of fresh) gather(counts, row.body, row.timeMs);
+    const { counts, next } = (await this.#counted(shard, from)) ?? (await this.#recounted(shard, from));
+    if (next === from) return false;
     await this.#store.tx(async (tx) => {
       const cursor = await tx.get<CursorRecord>('setting', cursorRow);
       if ((cursor?.body.places[shard] ?? 1) !== from) return;
-      const body: CursorRecord = { kind: 'usage', places: { ...cursor?.body.places, [shard]: last.seq + 1 } };
+      const body: CursorRecord = { kind: 'usage', places: { ...cursor?.body.places, [shard]: next } };
       if (cursor === undefined) tx.insert('setting', { id: cursorRow, account: '', region: '', body });
       else tx.update(cursor, { body });
       for (const [id, { account, region, day, key, hours }] of counts) {
@@ -95,7 +126,7 @@ export class Usage {
   }
 }
 
-interface Counted {
+interface Event {
   readonly eventType?: string;
   readonly eventSource?: string;
   readonly eventName?: string;
@@ -105,26 +136,30 @@ interface Counted {
   readonly resources?: readonly { readonly ARN?: string; readonly type?: string }[];
 }
 
-function gather(counts: Counts, body: string, timeMs: number): void {
-  let event: Counted;
+/** undefined: counts as nothing, or is no event any more. */
+function countOf({ body, timeMs }: AuditRow): Count | undefined {
+  let event: Event;
   try {
-    event = JSON.parse(body) as Counted;
+    event = JSON.parse(body) as Event;
   } catch {
-    return;
+    return undefined;
   }
   const { recipientAccountId: account, awsRegion: region = '', eventSource = '', eventName } = event;
-  if (event.eventType !== 'AwsApiCall' || account === undefined || eventName === undefined) return;
-  const time = new Date(timeMs).toISOString();
-  const operation = `${eventSource.split('.')[0] ?? ''}:${eventName}`;
+  if (event.eventType !== 'AwsApiCall' || account === undefined || eventName === undefined) return undefined;
   const keys = (event.resources ?? []).flatMap(({ ARN, type }) => (type === 'AWS::KMS::Key' && ARN !== undefined ? [ARN] : []));
+  return { hour: Math.floor(timeMs / 3_600_000), account, region, operation: `${eventSource.split('.')[0] ?? ''}:${eventName}`, keys, requests: 1, errors: event.errorCode === undefined ? 0 : 1 };
+}
+
+function gather(counts: Counts, { hour, account, region, operation, keys, requests, errors }: Count): void {
+  const time = new Date(hour * 3_600_000).toISOString();
+  const day = time.slice(0, 10);
   for (const key of new Set(['', ...keys])) {
-    const day = time.slice(0, 10);
     const id = `usage/${account}/${day}/${key}`;
     let entry = counts.get(id);
     if (entry === undefined) counts.set(id, (entry = { account, region, day, key, hours: {} }));
     const cell = ((entry.hours[time.slice(11, 13)] ??= {})[operation] ??= [0, 0]);
-    cell[0] += 1;
-    if (event.errorCode !== undefined) cell[1] += 1;
+    cell[0] += requests;
+    cell[1] += errors;
   }
 }
 

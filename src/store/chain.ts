@@ -3,12 +3,13 @@
  * commit: without it the chain could be cut or computed anew by whoever edits the database.
  */
 import { longestSegment } from './commit.ts';
+import { packCounts } from './counts.ts';
 import type { RecordMac } from './sqlite.ts';
 import { writeU64 } from './records.ts';
 import { chainStart, packSegment } from './segment.ts';
 import { StoreError } from './store.ts';
 import type { AuditHead, NewAuditRow } from './store.ts';
-import type { WireHead, WireSegment } from './wire.ts';
+import type { WireHead, WireSegment, WireTally } from './wire.ts';
 
 /** What the head's MAC covers, as the "record" `shard` of the "table" `audit_head`. */
 export function headBytes(seq: number, hash: Uint8Array): Buffer {
@@ -20,6 +21,9 @@ export function headBytes(seq: number, hash: Uint8Array): Buffer {
 export function headHolds(core: RecordMac, head: AuditHead): boolean {
   return core.recordCheck('audit_head', head.shard, head.seq, headBytes(head.seq, head.hash), head.mac);
 }
+
+/** What the MAC of a commit's counts calls their table: their id is the shard, their version the first link's number. */
+export const tallyTable = 'audit_usage';
 
 export class Chain {
   readonly shard: string;
@@ -35,7 +39,7 @@ export class Chain {
     this.#claimed = head;
   }
 
-  next(events: readonly NewAuditRow[]): { readonly segments: readonly WireSegment[]; readonly head: WireHead } {
+  next(events: readonly NewAuditRow[]): { readonly segments: readonly WireSegment[]; readonly tally: WireTally; readonly head: WireHead } {
     this.#resume();
     const segments: WireSegment[] = [];
     let first = this.#seq + 1;
@@ -48,7 +52,10 @@ export class Chain {
       hash = segment.hash;
     }
     const seq = first - 1;
-    return { segments, head: { shard: this.shard, seq, hash, mac: this.#core.recordMac('audit_head', this.shard, seq, headBytes(seq, hash)) } };
+    const opening = this.#seq + 1;
+    const counts = Uint8Array.from(packCounts(events, opening));
+    const tally = { shard: this.shard, first: opening, counts, mac: Uint8Array.from(this.#core.recordMac(tallyTable, this.shard, opening, counts)) };
+    return { segments, tally, head: { shard: this.shard, seq, hash, mac: this.#core.recordMac('audit_head', this.shard, seq, headBytes(seq, hash)) } };
   }
 
   committed(head: WireHead): void {

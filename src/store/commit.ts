@@ -6,11 +6,11 @@
 import { Worker } from 'node:worker_threads';
 import { StoreError } from './store.ts';
 import type { NewAuditRow } from './store.ts';
-import type { FromWriter, Outcome, Place, ToWriter, WireHead, WireSegment, WireTx, WriterOptions } from './wire.ts';
+import type { FromWriter, Outcome, Place, ToWriter, WireHead, WireSegment, WireTally, WireTx, WriterOptions } from './wire.ts';
 
 /** Makes a chain's next links; asked when a batch leaves, told when it has landed. */
 export interface Links {
-  next(events: readonly NewAuditRow[]): { readonly segments: readonly WireSegment[]; readonly head: WireHead };
+  next(events: readonly NewAuditRow[]): { readonly segments: readonly WireSegment[]; readonly tally: WireTally; readonly head: WireHead };
   committed(head: WireHead): void;
 }
 
@@ -186,14 +186,15 @@ export class GroupCommit {
     if (this.#broken !== undefined) return this.#refuse(batch, this.#broken);
     this.#flying = batch;
     let segments: readonly WireSegment[] = [];
+    let tally: WireTally | undefined;
     try {
-      if (batch.events.length > 0 && this.#links !== undefined) ({ segments, head: batch.head } = this.#links.next(batch.events));
+      if (batch.events.length > 0 && this.#links !== undefined) ({ segments, tally, head: batch.head } = this.#links.next(batch.events));
     } catch (error) {
       // A chain that may not be continued stops its events, not the transactions beside them.
       batch.appended.fail(error);
     }
     const transfer = segments.map((segment) => segment.links.buffer as ArrayBuffer);
-    this.#worker.postMessage({ kind: 'commit', txs: batch.txs.map((waiting) => waiting.tx), segments, head: batch.head } satisfies ToWriter, transfer);
+    this.#worker.postMessage({ kind: 'commit', txs: batch.txs.map((waiting) => waiting.tx), segments, tally, head: batch.head } satisfies ToWriter, transfer);
   }
 
   #hear(message: FromWriter): void {

@@ -23,4 +23,7 @@ export const migrations: readonly string[] = [
   `CREATE INDEX audit_posting_low ON audit_posting (scope, shard, low_ms, first_seq)`,
   `CREATE TABLE audit_mark (shard TEXT NOT NULL PRIMARY KEY, seq BIGINT NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE fact (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
+  `CREATE TABLE audit_usage (
+     shard TEXT NOT NULL, first_seq BIGINT NOT NULL, counts BLOB NOT NULL, mac BLOB NOT NULL,
+     PRIMARY KEY (shard, first_seq))`,
 ];

@@ -4,15 +4,16 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Core } from '../hsm/core.ts';
 import { RecordCache } from './cache.ts';
-import { Chain } from './chain.ts';
+import { Chain, tallyTable } from './chain.ts';
 import { GroupCommit } from './commit.ts';
 import type { Piece } from './commit.ts';
+import { readCounts } from './counts.ts';
 import { lockHome } from './lock.ts';
 import type { HomeLock } from './lock.ts';
 import { cursorFrom, cursorOf, equalsText, freeze, indexKeys, macBody, requireId, rowFrom } from './records.ts';
 import type { IndexKey, StoredRecord } from './records.ts';
 import { indexes, StoreError } from './store.ts';
-import type { AuditHead, ChainPage, AuditRow, EventQuery, IndexName, NewAuditRow, NewRow, Page, Query, Row, Store, Table, Tx } from './store.ts';
+import type { AuditHead, ChainPage, AuditRow, EventQuery, IndexName, NewAuditRow, NewRow, Page, Query, Row, Store, Table, Tally, Tx } from './store.ts';
 import { TrailReader } from './trail.ts';
 import { randomUuid } from './uuid.ts';
 import type { Ceiling, Condition, DeleteRecord, Place, PutRecord, WireWrite } from './wire.ts';
@@ -64,6 +65,7 @@ export class SqliteStore implements Store {
   readonly #get;
   readonly #list;
   readonly #head;
+  readonly #tallies;
   #losers: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -78,6 +80,7 @@ export class SqliteStore implements Store {
       `SELECT i.ord AS ord, i.id AS entry, r.* FROM record_index i LEFT JOIN record r ON r.tab = ? AND r.id = i.id
        WHERE i.name = ? AND i.equals = ? AND (i.ord, i.id) > (?, ?) ORDER BY i.ord, i.id LIMIT ?`);
     this.#head = db.prepare<[string], AuditHead>('SELECT shard, seq, hash, mac FROM audit_head WHERE shard = ?');
+    this.#tallies = db.prepare<[string, number, number], { first_seq: number; counts: Buffer; mac: Buffer }>('SELECT first_seq, CAST(counts AS BLOB) AS counts, CAST(mac AS BLOB) AS mac FROM audit_usage WHERE shard = ? AND first_seq >= ? ORDER BY first_seq LIMIT ?');
     this.#trail = new TrailReader(db);
     const shard = this.#trail.shards()[0] ?? newShard();
     this.#writer = writer;
@@ -166,6 +169,11 @@ export class SqliteStore implements Store {
   async chain(shard: string, from: number, limit: number): Promise<ChainPage> {
     this.#requireOpen();
     return this.#trail.chain(shard, from, limit);
+  }
+
+  async tallies(shard: string, from: number, limit: number): Promise<readonly Tally[]> {
+    this.#requireOpen();
+    return this.#tallies.all(shard, from, limit).filter(({ first_seq: first, counts, mac }) => this.#core.recordCheck(tallyTable, shard, first, counts, mac)).map(({ first_seq: first, counts }) => readCounts(first, counts));
   }
 
   async shards(): Promise<readonly string[]> {

@@ -131,6 +131,8 @@ export interface Store extends Reader {
   append(events: readonly NewAuditRow[]): Promise<void>;
   /** Audit rows in chain order, as they lie there: reading checks nothing, src/audit/verify.ts does. */
   chain(shard: string, from: number, limit: number): Promise<ChainPage>;
+  /** What was counted with the links, by commit, from link `from` on; one that was altered is left out. */
+  tallies(shard: string, from: number, limit: number): Promise<readonly Tally[]>;
   shards(): Promise<readonly string[]>;
   /** What the chain's writer last said of it; undefined when nothing says so. */
   head(shard: string): Promise<AuditHead | undefined>;
@@ -144,6 +146,33 @@ export interface Store extends Reader {
 export interface NewAuditRow {
   readonly timeMs: number;
   readonly body: string;
+  /** As what it counts; absent: a service's own event counts as nothing. */
+  readonly usage?: UsageNote;
+}
+
+export interface UsageNote {
+  readonly account: string;
+  readonly region: string;
+  /** `kms:Encrypt` */
+  readonly operation: string;
+  /** ARNs. */
+  readonly keys: readonly string[];
+  readonly failed: boolean;
+}
+
+/** Requests that are alike. */
+export interface Count extends Omit<UsageNote, 'failed'> {
+  /** Since the epoch. */
+  readonly hour: number;
+  readonly requests: number;
+  readonly errors: number;
+}
+
+/** The requests of one commit, links `first` to `last`. */
+export interface Tally {
+  readonly first: number;
+  readonly last: number;
+  readonly counts: readonly Count[];
 }
 
 /** One link of an audit chain. */

@@ -55,6 +55,13 @@ export interface WireSegment {
   readonly links: Uint8Array;
 }
 
+export interface WireTally {
+  readonly shard: string;
+  readonly first: number;
+  readonly counts: Uint8Array;
+  readonly mac: Uint8Array;
+}
+
 export interface WireHead {
   readonly shard: string;
   readonly seq: number;
@@ -66,7 +73,7 @@ export interface WireHead {
 export type Place = readonly [table: string, id: string];
 
 export type ToWriter =
-  | { readonly kind: 'commit'; readonly txs: readonly WireTx[]; readonly segments: readonly WireSegment[]; readonly head: WireHead | undefined }
+  | { readonly kind: 'commit'; readonly txs: readonly WireTx[]; readonly segments: readonly WireSegment[]; readonly tally: WireTally | undefined; readonly head: WireHead | undefined }
   /** Bring the look-up index of the audit trail up to date. */
   | { readonly kind: 'index' }
   /** Take an account's records away, its own row aside: among the next records after a place in the table. */

@@ -10,7 +10,7 @@ import type { StoredRecord } from './records.ts';
 import { migrations } from './migrations.ts';
 import { TrailIndex } from './trail.ts';
 import type { StoreErrorCode } from './store.ts';
-import type { FromWriter, Outcome, Place, ToWriter, WireSegment, WireHead, WireTx, WireWrite, WriterOptions } from './wire.ts';
+import type { FromWriter, Outcome, Place, ToWriter, WireSegment, WireHead, WireTally, WireTx, WireWrite, WriterOptions } from './wire.ts';
 
 /** After this long without a batch the trail's look-up index catches up, a step at a time. */
 const idleMs = 300;
@@ -33,6 +33,7 @@ class Writer {
   readonly #count;
   readonly #segment;
   readonly #head;
+  readonly #tally;
   readonly #begin;
   readonly #commit;
   readonly #save;
@@ -60,6 +61,7 @@ class Writer {
     this.#leave = db.prepare('DELETE FROM record_index WHERE name = ? AND equals = ? AND ord = ? AND id = ?');
     this.#count = db.prepare<[string, string, number], { n: number }>('SELECT count(*) AS n FROM (SELECT 1 FROM record_index WHERE name = ? AND equals = ? LIMIT ?)');
     this.#segment = db.prepare('INSERT INTO audit_segment (shard, first_seq, count, links) VALUES (?, ?, ?, ?)');
+    this.#tally = db.prepare('INSERT INTO audit_usage (shard, first_seq, counts, mac) VALUES (?, ?, ?, ?)');
     this.#head = db.prepare('INSERT INTO audit_head (shard, seq, hash, mac) VALUES (?, ?, ?, ?) ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, mac = excluded.mac');
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
@@ -69,12 +71,13 @@ class Writer {
     reindex(db);
   }
 
-  commit(txs: readonly WireTx[], segments: readonly WireSegment[], head: WireHead | undefined): FromWriter {
+  commit(txs: readonly WireTx[], segments: readonly WireSegment[], tally: WireTally | undefined, head: WireHead | undefined): FromWriter {
     let outcomes: Outcome[];
     try {
       this.#begin.run();
       outcomes = txs.map((tx) => this.#apply(tx));
       for (const segment of segments) this.#segment.run(segment.shard, segment.first, segment.count, segment.links);
+      if (tally !== undefined) this.#tally.run(tally.shard, tally.first, tally.counts, tally.mac);
       if (head !== undefined) this.#head.run(head.shard, head.seq, head.hash, head.mac);
     } catch (error) {
       this.#rollBack();
@@ -107,7 +110,7 @@ class Writer {
     const [table, id] = after;
     if (table === '') this.#db.pragma('wal_checkpoint(TRUNCATE)');
     const passed = this.#db.prepare<[string, string, number], { tab: string; id: string; account: string }>('SELECT tab, id, account FROM record WHERE (tab, id) > (?, ?) ORDER BY tab, id LIMIT ?').all(table, id, pieceRecords);
-    const gone = passed.filter((row) => row.account === account && row.tab !== 'root' && row.tab !== 'account');
+    const gone = passed.filter((row) => row.account === account && row.tab !== 'root' && row.tab !== 'account' && !isUsage(row));
     const find = this.#db.prepare<[string, string], StoredRecord>('SELECT * FROM record WHERE tab = ? AND id = ?');
     const remove = this.#db.prepare<[string, string]>('DELETE FROM record WHERE tab = ? AND id = ?');
     this.#db.transaction(() => {
@@ -129,7 +132,7 @@ class Writer {
     this.#db.transaction(() => {
       this.#db.exec(`DELETE FROM record WHERE tab <> 'root' AND NOT (tab = 'setting' AND ${kept})`);
       this.#db.exec(`DELETE FROM record_index WHERE NOT (name = 'setting.kind' AND ${kept})`);
-      for (const table of ['audit_segment', 'audit_head', 'audit_scope', 'audit_posting', 'audit_mark']) this.#db.exec(`DELETE FROM ${table}`);
+      for (const table of ['audit_segment', 'audit_usage', 'audit_head', 'audit_scope', 'audit_posting', 'audit_mark']) this.#db.exec(`DELETE FROM ${table}`);
     }).immediate();
   }
 
@@ -205,6 +208,9 @@ class Writer {
   }
 }
 
+/** What an account used outlives it, as the trail does: it says nothing that the trail does not. */
+const isUsage = ({ tab, id }: { readonly tab: string; readonly id: string }): boolean => tab === 'counter' && id.startsWith('usage/');
+
 function migrate(db: Database.Database): void {
   db.exec('CREATE TABLE IF NOT EXISTS migration (step BIGINT NOT NULL PRIMARY KEY, statement TEXT NOT NULL) WITHOUT ROWID');
   const done = db.prepare<[], { n: number }>('SELECT count(*) AS n FROM migration').get()?.n ?? 0;
@@ -260,7 +266,7 @@ function serve(): void {
   }
   port.on('message', (message: ToWriter) => {
     if (message.kind === 'commit') {
-      say(writer.commit(message.txs, message.segments, message.head));
+      say(writer.commit(message.txs, message.segments, message.tally, message.head));
     } else if (message.kind === 'purge') {
       try {
         say(writer.purge(message.account, message.after));
