@@ -31,6 +31,9 @@ _Static_assert(sizeof(CK_ULONG) == 8, "numbers of attributes go through unchange
 /* What a length beyond any buffer looks like: a negative number, cast. */
 #define LEN_MAX ((CK_ULONG)PTRDIFF_MAX)
 
+/* Of CK_TOKEN_INFO, ours: secret memory is weaker than memfd_secret. */
+#define CKF_STRONGROOM_WEAKENED 0x80000000UL
+
 struct slot;
 struct session;
 
@@ -175,6 +178,14 @@ CK_RV ck_spec_generate(hsm_mech mech, const struct templ *a, hsm_spec *spec);
 
 void ck_states_close(void);
 void ck_states_forget(void);            /* in a forked child */
+
+/* ---- pin.c: PINs that callers give, or leave to the module -------------------------- */
+
+/* Is a file configured to read this user's PIN from (protected authentication path)? */
+bool pin_configured(CK_USER_TYPE user);
+/* The PIN that is meant: the caller's, or with NULL the configured one, read into
+ * *room, which the caller wipes. CKR_ARGUMENTS_BAD: neither. */
+CK_RV pin_meant(CK_USER_TYPE user, const CK_UTF8CHAR *pin, CK_ULONG len, struct secret *room, hsm_in *meant);
 
 /* ---- object.c ------------------------------------------------------------------ */
 

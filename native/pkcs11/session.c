@@ -400,14 +400,19 @@ session_login(struct session *s, CK_USER_TYPE user, hsm_in pin)
 CK_RV
 C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG len)
 {
+	struct secret room = SECRET_NONE;
 	struct session *s;
+	hsm_in meant;
 	CK_RV rv;
 
-	if (pin == NULL)
+	if (pin == NULL && !pin_configured(user))
 		return CKR_ARGUMENTS_BAD;
 	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
-	return ck_leave(s, len > HSM_PIN_MAX ? CKR_PIN_INCORRECT : session_login(s, user, (hsm_in){ pin, len }));
+	if ((rv = pin_meant(user, pin, len, &room, &meant)) == CKR_OK)
+		rv = meant.len > HSM_PIN_MAX ? CKR_PIN_INCORRECT : session_login(s, user, meant);
+	secret_wipe(&room);
+	return ck_leave(s, rv);
 }
 
 /* Users have no names here: only the standard two, and nobody by name. */
@@ -437,19 +442,22 @@ C_Logout(CK_SESSION_HANDLE handle)
 CK_RV
 C_InitPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR *pin, CK_ULONG len)
 {
+	struct secret room = SECRET_NONE;
 	struct session *s;
+	hsm_in meant;
 	CK_RV rv;
 
-	if (pin == NULL)
+	if (pin == NULL && !pin_configured(CKU_USER))
 		return CKR_ARGUMENTS_BAD;
 	if ((rv = ck_enter(handle, &s)) != CKR_OK)
 		return rv;
 	if (ck_role(s) != HSM_ROLE_OFFICER)
 		rv = CKR_USER_NOT_LOGGED_IN;
-	else if (len < HSM_PIN_MIN || len > HSM_PIN_MAX)
+	else if ((rv = pin_meant(CKU_USER, pin, len, &room, &meant)) == CKR_OK && (meant.len < HSM_PIN_MIN || meant.len > HSM_PIN_MAX))
 		rv = CKR_PIN_LEN_RANGE;
-	else
-		rv = rv_from(token_pin(s->token, s->core, HSM_ROLE_USER, HSM_NONE, (hsm_in){ pin, len }));
+	if (rv == CKR_OK)
+		rv = rv_from(token_pin(s->token, s->core, HSM_ROLE_USER, HSM_NONE, meant));
+	secret_wipe(&room);
 	return ck_leave(s, rv);
 }
 

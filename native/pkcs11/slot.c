@@ -259,12 +259,18 @@ out:
 static void
 token_info_fixed(CK_TOKEN_INFO *info)
 {
+	hsm_info core;
+
 	memset(info, 0, sizeof *info);
 	memset(info->label, ' ', sizeof info->label);
 	memset(info->serialNumber, ' ', sizeof info->serialNumber);
 	text_pad(info->manufacturerID, sizeof info->manufacturerID, "Strongroom");
 	text_pad(info->model, sizeof info->model, "Strongroom");
 	info->flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_RESTORE_KEY_NOT_NEEDED | CKF_DUAL_CRYPTO_OPERATIONS | CKF_CLOCK_ON_TOKEN;
+	if (pin_configured(CKU_USER))
+		info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
+	if (hsm_describe(&core) == HSM_OK && core.weakened)
+		info->flags |= CKF_STRONGROOM_WEAKENED;
 	info->ulMaxSessionCount = info->ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE;
 	info->ulMaxPinLen = HSM_PIN_MAX;
 	info->ulMinPinLen = HSM_PIN_MIN;
@@ -358,10 +364,12 @@ slot_init(struct slot *slot, hsm_in pin, const CK_UTF8CHAR *label)
 CK_RV
 C_InitToken(CK_SLOT_ID id, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CHAR *label)
 {
+	struct secret room = SECRET_NONE;
 	struct slot *slot;
+	hsm_in meant;
 	CK_RV rv;
 
-	if (pin == NULL || label == NULL)
+	if ((pin == NULL && !pin_configured(CKU_SO)) || label == NULL)
 		return CKR_ARGUMENTS_BAD;
 	if ((rv = door_enter()) != CKR_OK)
 		return rv;
@@ -369,17 +377,20 @@ C_InitToken(CK_SLOT_ID id, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CHAR *labe
 		rv = CKR_SLOT_ID_INVALID;
 		goto out;
 	}
+	if ((rv = pin_meant(CKU_SO, pin, pin_len, &room, &meant)) != CKR_OK)
+		goto out;
 	pthread_mutex_lock(&slot->lock);
 	if (slot->sessions != 0)
 		rv = CKR_SESSION_EXISTS;
-	else if (pin_len > HSM_PIN_MAX || pin_len < HSM_PIN_MIN)
+	else if (meant.len > HSM_PIN_MAX || meant.len < HSM_PIN_MIN)
 		rv = slot->present ? CKR_PIN_INCORRECT : CKR_PIN_LEN_RANGE;
 	else
-		rv = slot_init(slot, (hsm_in){ pin, pin_len }, label);
+		rv = slot_init(slot, meant, label);
 	pthread_mutex_unlock(&slot->lock);
 	if (rv == CKR_OK)
 		rv = slots_scan(false);         /* the next free slot */
 out:
+	secret_wipe(&room);
 	door_leave();
 	return rv;
 }

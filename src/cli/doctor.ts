@@ -89,7 +89,7 @@ function coreFindings(): Finding[] {
     const info = loadCore().describe();
     return [
       { check: 'core', verdict: info.why === '' ? 'ok' : 'problem', detail: `${info.version}, ${info.library}, ${info.state}${info.why === '' ? '' : `: ${info.why}`}` },
-      { check: 'secret memory', verdict: info.arenaReason === '' ? 'ok' : 'note', detail: `${info.arenaKind}, ${Math.round(info.arenaSize / 1024)} KiB${info.arenaReason === '' ? '' : `: ${info.arenaReason}`}` },
+      { check: 'secret memory', verdict: info.arenaReason === '' ? 'ok' : 'note', detail: `${info.arenaKind}, ${Math.round(info.arenaSize / 1024)} KiB${info.arenaReason === '' ? '' : `: ${info.arenaReason}`}${info.weakened ? '; weakened: strict tokens do not run' : ''}` },
     ];
   } catch (error) {
     return [{ check: 'core', verdict: 'problem', detail: error instanceof Error ? error.message : String(error) }];
