@@ -40,8 +40,8 @@ export interface Policy {
 
 /* ---- reading ---------------------------------------------------------------- */
 
-/** Throws {@link PolicyError} with a sentence that says what is wrong. */
-export function parsePolicy(text: string, kind: PolicyKind): Policy {
+/** `ids`: of those whom it meant when it was stored, by ARN. Throws {@link PolicyError} with a sentence that says what is wrong. */
+export function parsePolicy(text: string, kind: PolicyKind, ids: Readonly<Record<string, string>> = noIds): Policy {
   let document: unknown;
   try {
     document = JSON.parse(text);
@@ -57,16 +57,23 @@ export function parsePolicy(text: string, kind: PolicyKind): Policy {
   const given = policy['Statement'];
   const statements = Array.isArray(given) ? given : given === undefined ? [] : [given];
   if (statements.length === 0) throw new PolicyError('Syntax errors in policy.');
-  const read = statements.map((statement) => parseStatement(statement, kind));
+  const read = statements.map((statement) => parseStatement(statement, kind, ids));
   return Object.freeze({
     id: id ?? '', variables: version === '2012-10-17', statements: Object.freeze(read),
     asks: new Set(read.flatMap((statement) => statement.conditions.map((condition) => condition.key))),
   });
 }
 
+const noIds: Readonly<Record<string, string>> = Object.freeze({});
+
+function meant(entry: PrincipalEntry, ids: Readonly<Record<string, string>>): PrincipalEntry {
+  const id = entry.names === 'arn' && Object.hasOwn(ids, entry.arn) ? ids[entry.arn] : undefined;
+  return entry.names === 'arn' && id !== undefined ? { ...entry, id } : entry;
+}
+
 const everything: Choice<string> = Object.freeze({ entries: Object.freeze(['*']), not: false });
 
-function parseStatement(value: unknown, kind: PolicyKind): Statement {
+function parseStatement(value: unknown, kind: PolicyKind, ids: Readonly<Record<string, string>>): Statement {
   const statement = object(value, 'Syntax errors in policy.');
   onlyMembers(statement, ['Sid', 'Effect', 'Principal', 'NotPrincipal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition']);
   const { Sid: sid, Effect: effect } = statement;
@@ -74,7 +81,7 @@ function parseStatement(value: unknown, kind: PolicyKind): Statement {
   if (effect !== 'Allow' && effect !== 'Deny') throw new PolicyError('Syntax errors in policy.');
   const read: Statement = {
     sid: sid ?? '', effect,
-    principals: choice(statement, 'Principal', parsePrincipals),
+    principals: choice(statement, 'Principal', (given) => parsePrincipals(given).map((entry) => meant(entry, ids))),
     actions: choice(statement, 'Action', parseActions),
     // A trust policy lies on its role: it speaks of nothing else.
     resources: choice(statement, 'Resource', (given) => texts(given)) ?? (kind === 'trust' ? everything : undefined),

@@ -10,6 +10,8 @@ export interface Principal {
   readonly roleArn?: string;
   /** For a service: `s3.amazonaws.com`. */
   readonly service?: string;
+  /** AIDA…, AROA…:SESSION. */
+  readonly id?: string;
 }
 
 /** What `aws:PrincipalArn` carries. */
@@ -21,7 +23,12 @@ export function namesOf(principal: Principal): readonly string[] {
 }
 
 /** Read a caller's ARN. `roleArn` is given where the role has a path, which a session's ARN drops. */
-export function principalOf(arn: string, roleArn?: string, service?: string): Principal {
+export function principalOf(arn: string, roleArn?: string, service?: string, id?: string): Principal {
+  const principal = readPrincipal(arn, roleArn, service);
+  return id === undefined ? principal : { ...principal, id };
+}
+
+function readPrincipal(arn: string, roleArn?: string, service?: string): Principal {
   const parsed = parseArn(arn);
   const account = parsed?.account ?? '';
   if (service !== undefined) return { kind: 'service', account, arn, service };
@@ -36,7 +43,8 @@ export function principalOf(arn: string, roleArn?: string, service?: string): Pr
 export type PrincipalEntry =
   | { readonly names: 'any' }
   | { readonly names: 'account'; readonly account: string }
-  | { readonly names: 'arn'; readonly arn: string; readonly account: string }
+  /** id: of whom it meant when it was stored; who has the ARN now may be somebody else. */
+  | { readonly names: 'arn'; readonly arn: string; readonly account: string; readonly id?: string }
   | { readonly names: 'service'; readonly service: string }
   | { readonly names: 'other'; readonly id: string };
 
@@ -51,6 +59,7 @@ export function closenessOf(entry: PrincipalEntry, principal: Principal): Closen
       if (entry.account !== principal.account || principal.kind === 'service') return closeness.none;
       return principal.kind === 'root' ? closeness.exact : closeness.account;
     case 'arn':
+      if (entry.id !== undefined && principal.id !== undefined) return closenessOfId(entry.id, principal.id, principal.kind);
       if (entry.arn === principal.arn) return closeness.exact;
       return entry.arn === principal.roleArn ? closeness.role : closeness.none;
     case 'service': return entry.service === principal.service ? closeness.exact : closeness.none;
@@ -58,12 +67,24 @@ export function closenessOf(entry: PrincipalEntry, principal: Principal): Closen
   }
 }
 
+/** A role is named closely by its id, its one session exactly by the session's. */
+function closenessOfId(named: string, id: string, kind: Principal['kind']): Closeness {
+  if (kind === 'role' && id.startsWith(`${named}:`)) return closeness.role;
+  return named === id ? closeness.exact : closeness.none;
+}
+
+/** Does a name, with the id of whom it meant, mean this principal? For grants, which name one. */
+export function isMeant(name: string, id: string | undefined, principal: Principal): boolean {
+  if (id === undefined || principal.id === undefined) return namesOf(principal).includes(name);
+  return closenessOfId(id, principal.id, principal.kind) !== closeness.none;
+}
+
 /** An entry of `{"AWS": …}`; undefined for what AWS calls an invalid principal. */
 export function parseAwsPrincipal(text: string): PrincipalEntry | undefined {
   if (text === '*') return { names: 'any' };
   if (isAccountId(text)) return { names: 'account', account: text };
-  // What AWS itself puts in place of a deleted user or role: it names nobody.
-  if (/^(AIDA|AROA)[A-Z0-9]{12,}$/.test(text)) return { names: 'other', id: text };
+  // What stands in place of a deleted user, role or role's session: it names nobody.
+  if (/^(AIDA[A-Z0-9]{12,}|AROA[A-Z0-9]{12,}(:[\w+=,.@-]{2,64})?)$/.test(text)) return { names: 'other', id: text };
   const arn = parseArn(text);
   if (arn === undefined || !isAccountId(arn.account) || arn.region !== '' || /[*?]/.test(text)) return undefined;
   if (arn.service === 'iam') {

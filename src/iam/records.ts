@@ -67,6 +67,8 @@ export interface RoleRecord extends Common {
   readonly boundary?: string;
   readonly tags: readonly Tag[];
   readonly trust: string;
+  /** Whom it meant when it was stored. */
+  readonly trustIds?: Readonly<Record<string, string>>;
   readonly description?: string;
   readonly maxSessionSeconds: number;
 }

@@ -38,7 +38,7 @@ const byPolicy: Authority = Object.freeze({ grant: undefined });
 const nobody: Identity = Object.freeze({ policies: Object.freeze([]) });
 const everything = parsePolicy('{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}', 'resource');
 
-export const principalOfCaller = (caller: Caller): Principal => principalOf(caller.arn, caller.roleArn, caller.service);
+export const principalOfCaller = (caller: Caller): Principal => principalOf(caller.arn, caller.roleArn, caller.service, caller.principalId);
 
 export class Authoriser {
   readonly #store: Store;
@@ -133,7 +133,7 @@ class PolicyCache {
   of(row: Row<PolicyRecord>): Policy {
     const known = this.#known.get(row.id);
     if (known !== undefined && known.version === row.version && known.updatedMs === row.updatedMs) return known.policy;
-    const policy = parsePolicy(row.body.text, 'resource');
+    const policy = parsePolicy(row.body.text, 'resource', row.body.ids);
     if (this.#known.size >= 10_000) this.#known.clear();
     this.#known.set(row.id, { version: row.version, updatedMs: row.updatedMs, policy });
     return policy;

@@ -1,6 +1,6 @@
 /** Grants: which of them let a caller through, and the tokens that name them. */
 import { rootArn } from '../iam/arn.ts';
-import { namesOf, type Principal } from '../iam/principal.ts';
+import { isMeant, namesOf, type Principal } from '../iam/principal.ts';
 import type { Core } from '../hsm/core.ts';
 import type { Reader, Row } from '../store/store.ts';
 import { fail } from './errors.ts';
@@ -37,10 +37,15 @@ export async function findGrant(store: Reader, key: Key, question: GrantQuestion
   const operation = grantOperationOf(question.action);
   if (operation === undefined || !key.record.hasGrants) return undefined;
   for (const { name, to } of granteesOf(question.principal)) {
-    const row = await firstOf(store, key, name, (grant) => grant.operations.includes(operation) && satisfies(grant.constraints, operation, question));
+    const row = await firstOf(store, key, name, (grant) => grant.operations.includes(operation) && isGrantee(grant, name, question.principal) && satisfies(grant.constraints, operation, question));
     if (row !== undefined) return { row, to };
   }
   return undefined;
+}
+
+/** The name is the caller's or its account's: found by it, a grant may still mean one who had that name before. */
+function isGrantee(grant: GrantRecord, name: string, principal: Principal): boolean {
+  return grant.granteeId === undefined || isMeant(name, grant.granteeId, principal);
 }
 
 function granteesOf(principal: Principal): readonly { readonly name: string; readonly to: 'principal' | 'account' }[] {

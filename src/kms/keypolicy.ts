@@ -1,8 +1,10 @@
 /** Key policies: the default one, what is checked before one is kept, and whom it lets into the key's partition. */
 import { rootArn } from '../iam/arn.ts';
+import { idsOf } from '../iam/meant.ts';
 import { parsePolicy, PolicyError, principalsOf, type Policy } from '../iam/policy.ts';
 import { fail } from './errors.ts';
 import type { Key } from './key.ts';
+import type { PolicyRecord } from './records.ts';
 import type { Run } from './run.ts';
 import { everyAccount } from './sharing.ts';
 
@@ -36,6 +38,12 @@ function parsed(text: string): Policy {
     if (error instanceof PolicyError) throw malformed(error.message);
     throw error;
   }
+}
+
+/** As it is stored: the text, and whom it means. */
+export async function policyRecord(run: Run, text: string, policy: Policy): Promise<PolicyRecord> {
+  const ids = await idsOf(run.store, policy);
+  return ids === undefined ? { text } : { text, ids };
 }
 
 /** A policy that was checked when it was stored. */

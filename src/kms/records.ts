@@ -136,6 +136,8 @@ export interface AliasRecord {
 /** The key's policy document as it was given; the row's id is the key's. */
 export interface PolicyRecord {
   readonly text: string;
+  /** Unique ids of the users and roles it meant when it was stored, by ARN. */
+  readonly ids?: Readonly<Record<string, string>>;
 }
 
 export interface GrantRecord {
@@ -146,8 +148,11 @@ export interface GrantRecord {
   /** A principal's ARN, or a service's name. */
   readonly grantee: string;
   readonly granteeIs: 'principal' | 'service';
+  /** Unique id of the user or role it meant when it was made. */
+  readonly granteeId?: string;
   readonly retiring?: string;
   readonly retiringIs?: 'principal' | 'service';
+  readonly retiringId?: string;
   readonly name?: string;
   readonly operations: readonly GrantOperationName[];
   readonly constraints?: GrantConstraint;

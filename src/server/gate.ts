@@ -35,7 +35,7 @@ export class Gate {
   /** resourcePolicy: a role's trust policy; it lies in `account`. */
   async decide(asked: Asked, action: string, resource: string, facts: Facts = noFacts, resourcePolicy?: Policy, account = asked.caller.account): Promise<{ readonly principal: Principal; readonly decision: Decision }> {
     const { caller } = asked;
-    const principal = principalOf(caller.arn, caller.roleArn, caller.service);
+    const principal = principalOf(caller.arn, caller.roleArn, caller.service, caller.principalId);
     const identity = principal.kind === 'service' ? nobody : await this.#identities.of(principal, caller);
     const values = Object.fromEntries(Object.entries(facts).map(([name, value]) => [name.toLowerCase(), value]));
     const request = { ...asked, operation: action.slice(action.indexOf(':') + 1), input: {}, blobs: [] };

@@ -97,7 +97,7 @@ async function sideOf(store: Store, name: string): Promise<Side> {
   const arn = row.body.kind === 'role' && kind === 'role' ? `arn:aws:sts::${account}:assumed-role/${row.body.name}/policy-test` : name;
   const tags = Object.fromEntries(Object.entries(tagMap(row.body.tags)).map(([key, value]) => [`aws:PrincipalTag/${key}`, value]));
   return {
-    principal: principalOf(arn, row.body.kind === 'role' ? row.body.arn : undefined), identity: await sourcedIdentity(store, row),
+    principal: principalOf(arn, row.body.kind === 'role' ? row.body.arn : undefined, undefined, row.body.kind === 'role' ? `${row.id}:${nameIn(arn)}` : row.id), identity: await sourcedIdentity(store, row),
     facts: { 'aws:PrincipalArn': row.body.arn, 'aws:PrincipalAccount': account, 'aws:userid': row.id, ...(row.body.kind === 'user' ? { 'aws:username': row.body.name } : {}), ...tags },
   };
 }
@@ -112,7 +112,7 @@ async function keyOf(store: Store, resource: string): Promise<Key | undefined> {
 
 async function policyOf(store: Store, key: Key): Promise<SourcedPolicy | undefined> {
   const row = await store.get<PolicyRecord>('policy', key.id);
-  return row && { id: `key policy of ${key.arn}`, kind: 'none', text: row.body.text, policy: parsePolicy(row.body.text, 'resource') };
+  return row && { id: `key policy of ${key.arn}`, kind: 'none', text: row.body.text, policy: parsePolicy(row.body.text, 'resource', row.body.ids) };
 }
 
 function contextIn(body: AdminCall['body']): Readonly<Record<string, string | readonly string[]>> {

@@ -135,7 +135,7 @@ async function permitted(store: Store, gate: Gate, call: ActionCall, input: Assu
 const trusts = new WeakMap<Row<RoleRecord>, ReturnType<typeof parsePolicy>>();
 
 function trustOf(role: Row<RoleRecord>): ReturnType<typeof parsePolicy> {
-  const known = trusts.get(role) ?? parsePolicy(role.body.trust, 'trust');
+  const known = trusts.get(role) ?? parsePolicy(role.body.trust, 'trust', role.body.trustIds);
   trusts.set(role, known);
   return known;
 }

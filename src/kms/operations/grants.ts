@@ -1,6 +1,7 @@
 /** CreateGrant, ListGrants, ListRetirableGrants, RetireGrant, RevokeGrant. */
 import { isAccountId, parseArn, rootArn } from '../../iam/arn.ts';
-import { namesOf, parseAwsPrincipal } from '../../iam/principal.ts';
+import { idOfArn } from '../../iam/meant.ts';
+import { isMeant, parseAwsPrincipal } from '../../iam/principal.ts';
 import type { Tx } from '../../store/store.ts';
 import { ceilingAs, keepBelow } from '../ceilings.ts';
 import { keyOperation, operation } from '../define.ts';
@@ -56,10 +57,24 @@ function checkConstraints({ EncryptionContextEquals: equals, EncryptionContextSu
   }
 }
 
-async function checkPrincipal(run: Run, arn: string | undefined): Promise<void> {
-  if (arn === undefined) return;
+/** Answers the unique id of a user or role. */
+async function checkPrincipal(run: Run, arn: string | undefined): Promise<string | undefined> {
+  if (arn === undefined) return undefined;
   const entry = isAccountId(arn) ? undefined : parseAwsPrincipal(arn);
   if (entry === undefined || entry.names === 'any' || !(await run.services.authoriser.exists(entry))) throw fail('InvalidArnException', `ARN does not refer to a valid principal: ${arn}`);
+  return idOfArn(run.store, arn);
+}
+
+/** Ids of whom a grant means: who is made later under the same name is somebody else. */
+interface Meant {
+  readonly granteeId?: string;
+  readonly retiringId?: string;
+}
+
+async function meantBy(run: Run, wish: Wish): Promise<Meant> {
+  const granteeId = await checkPrincipal(run, wish.GranteePrincipal);
+  const retiringId = await checkPrincipal(run, wish.RetiringPrincipal);
+  return { ...(granteeId === undefined ? {} : { granteeId }), ...(retiringId === undefined ? {} : { retiringId }) };
 }
 
 const always: readonly s.GrantOperationName[] = ['CreateGrant', 'RetireGrant', 'DescribeKey'];
@@ -105,21 +120,21 @@ function constraintsOf(given: Constraints | undefined): GrantConstraint | undefi
 }
 
 /** A named grant's id follows from all it says, so that making it again finds it. */
-function grantIdOf(run: Run, key: Key, wish: Wish): string {
+function grantIdOf(run: Run, key: Key, wish: Wish, meant: Meant): string {
   if (wish.Name === undefined) return run.services.ids.long();
   const sorted = (pairs: Readonly<Record<string, string>> | undefined) => pairs && Object.entries(pairs).sort(([a], [b]) => (a < b ? -1 : 1));
   const { Constraints: c } = wish;
   return run.core.sha256(Buffer.from(JSON.stringify([
     key.id, key.record.createdMs, wish.Name, wish.GranteePrincipal, wish.GranteeServicePrincipal, wish.RetiringPrincipal, wish.RetiringServicePrincipal,
-    [...wish.Operations].sort(), sorted(c?.EncryptionContextEquals), sorted(c?.EncryptionContextSubset), c?.SourceArn,
+    [...wish.Operations].sort(), sorted(c?.EncryptionContextEquals), sorted(c?.EncryptionContextSubset), c?.SourceArn, meant.granteeId, meant.retiringId,
   ]))).toString('hex');
 }
 
-function grantOf(run: Run, key: Key, wish: Wish): GrantRecord {
+function grantOf(run: Run, key: Key, wish: Wish, meant: Meant): GrantRecord {
   const constraints = constraintsOf(wish.Constraints);
   const retiring = wish.RetiringPrincipal ?? wish.RetiringServicePrincipal;
   return {
-    key: key.id, keyId: key.record.keyId, grantId: grantIdOf(run, key, wish),
+    key: key.id, keyId: key.record.keyId, grantId: grantIdOf(run, key, wish, meant), ...meant,
     grantee: (wish.GranteePrincipal ?? wish.GranteeServicePrincipal) as string, granteeIs: wish.GranteePrincipal === undefined ? 'service' : 'principal',
     ...(retiring === undefined ? {} : { retiring, retiringIs: wish.RetiringPrincipal === undefined ? 'service' : 'principal' }),
     ...(wish.Name === undefined ? {} : { name: wish.Name }),
@@ -152,11 +167,10 @@ export const createGrant = keyOperation({
   },
   async run(run, input, key) {
     checkOperations(key, input);
-    await checkPrincipal(run, input.GranteePrincipal);
-    await checkPrincipal(run, input.RetiringPrincipal);
+    const meant = await meantBy(run, input);
     checkInherited(run, run.authority?.grant, input);
     const { ceilings, grantTally, tokens, ids } = run.services;
-    const grant = grantOf(run, key, input);
+    const grant = grantOf(run, key, input, meant);
     // One that is there already is no more. For dry runs: who comes through here is counted again as it is written.
     const full = (await grantTally.of(key.id)) >= ceilings.grantsPerKey && (await run.store.get('grant', grantRowId(key.id, grant.grantId))) === undefined;
     if (full) throw tooMany(key, ceilings.grantsPerKey);
@@ -369,8 +383,8 @@ function namedGrant(run: Run, input: { readonly GrantToken?: string | undefined;
 /** The retiring principal; the grantee, if the grant says RetireGrant; the root of the key's account. */
 function mayRetire(run: Run, grant: GrantRecord, account: string): boolean {
   const { principal } = run;
-  const names = principal.service === undefined ? namesOf(principal) : [principal.service];
-  if (grant.retiring !== undefined && names.includes(grant.retiring)) return true;
-  if (names.includes(grant.grantee) && grant.operations.includes('RetireGrant')) return true;
+  const isCaller = (name: string, id: string | undefined) => (principal.service === undefined ? isMeant(name, id, principal) : principal.service === name);
+  if (grant.retiring !== undefined && isCaller(grant.retiring, grant.retiringId)) return true;
+  if (isCaller(grant.grantee, grant.granteeId) && grant.operations.includes('RetireGrant')) return true;
   return principal.kind === 'root' && principal.account === account;
 }

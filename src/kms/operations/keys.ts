@@ -7,11 +7,11 @@ import { customOf, GivenError, givenMaterialId, sealGiven, withoutMaterial, type
 import { materialMissing } from '../imported.ts';
 import { Key } from '../key.ts';
 import { inCreateKey } from '../keystores/failure.ts';
-import { accountsIn, checkedPolicy, defaultPolicy } from '../keypolicy.ts';
+import { accountsIn, checkedPolicy, defaultPolicy, policyRecord } from '../keypolicy.ts';
 import { listPage } from '../marker.ts';
 import { makeMaterial, materialRow } from '../material.ts';
 import { epoch, keyMetadata } from '../metadata.ts';
-import { changed, externalKeyRowId, keyRowId, keyStoreRowId, type KeyRecord, type KeyState, type KeyStoreRecord, type Material, type Tag } from '../records.ts';
+import { changed, externalKeyRowId, keyRowId, keyStoreRowId, type KeyRecord, type KeyState, type KeyStoreRecord, type Material, type PolicyRecord, type Tag } from '../records.ts';
 import type { Run } from '../run.ts';
 import { optional } from '../shape.ts';
 import * as s from '../shapes.ts';
@@ -100,7 +100,7 @@ export const createKey = operation({
     };
     const policyText = input.Policy ?? defaultPolicy(run.account);
     const policy = await checkedPolicy(run, policyText, unsaved(run, bare), input.BypassPolicyLockoutSafetyCheck ?? false);
-    const key = await insertKey(run, { ...bare, sharedWith: accountsIn(policy, run.account) }, policyText, custom.material);
+    const key = await insertKey(run, { ...bare, sharedWith: accountsIn(policy, run.account) }, await policyRecord(run, policyText, policy), custom.material);
     run.touch(key);
     return { KeyMetadata: keyMetadata(key) };
   },
@@ -144,7 +144,7 @@ export function unsaved(run: Run, body: KeyRecord, region = run.region): Key {
 }
 
 /** Make the material, where it is ours to make, and write key, policy and material at once. */
-async function insertKey(run: Run, bare: KeyRecord, policyText: string, given?: Buffer): Promise<Key> {
+async function insertKey(run: Run, bare: KeyRecord, policy: PolicyRecord, given?: Buffer): Promise<Key> {
   const { services } = run;
   const partition = await services.partitions.of(run.account);
   const made = bare.origin !== 'EXTERNAL' ? { id: given === undefined ? services.ids.long() : givenMaterialId(run.core, run.account, bare.keyId, 0) } : undefined;
@@ -154,7 +154,7 @@ async function insertKey(run: Run, bare: KeyRecord, policyText: string, given?: 
   const key = unsaved(run, { ...bare, materials });
   const dismiss = bare.keyStoreId === undefined ? undefined : await admit(run, key, bare.keyStoreId);
   try {
-    await writeKey(run, key, policyText, made?.id, sealed);
+    await writeKey(run, key, policy, made?.id, sealed);
   } catch (error) {
     await dismiss?.();
     throw error;
@@ -187,7 +187,7 @@ async function claimExternal(run: Run, reader: Pick<Reader, 'get'>, { account, r
   return { id: row, account, region, body: { to: id } };
 }
 
-async function writeKey(run: Run, key: Key, policyText: string, materialId: string | undefined, sealed: Buffer | undefined): Promise<void> {
+async function writeKey(run: Run, key: Key, policy: PolicyRecord, materialId: string | undefined, sealed: Buffer | undefined): Promise<void> {
   const { keyId, keyStoreId } = key.record;
   await run.store.tx(async (tx) => {
     const place = { id: key.id, account: key.account, region: key.region };
@@ -201,7 +201,7 @@ async function writeKey(run: Run, key: Key, policyText: string, materialId: stri
       if (claim !== undefined) tx.insert('name', claim);
     }
     tx.insert('key', { ...place, body: key.record });
-    tx.insert('policy', { ...place, body: { text: policyText } });
+    tx.insert('policy', { ...place, body: policy });
     if (materialId !== undefined && sealed !== undefined) tx.insert('material', materialRow(key, keyId, materialId, sealed));
   }).catch(noRoom(run, run.region));
 }

@@ -6,10 +6,10 @@ import { fail, naming, validation } from '../errors.ts';
 import { noRoom, placeOf, requireCustomerKey, requireRoom, unsaved } from './keys.ts';
 import { awaited, settlePending } from '../imported.ts';
 import { Key } from '../key.ts';
-import { accountsIn, checkedPolicy, defaultPolicy } from '../keypolicy.ts';
+import { accountsIn, checkedPolicy, defaultPolicy, policyRecord } from '../keypolicy.ts';
 import { materialRow, resealFor } from '../material.ts';
 import { keyMetadata } from '../metadata.ts';
-import { keyRowId, materialRowId, type KeyRecord, type MaterialRecord } from '../records.ts';
+import { keyRowId, materialRowId, type KeyRecord, type MaterialRecord, type PolicyRecord } from '../records.ts';
 import { changeAll, relatedKeys } from '../related.ts';
 import { requirePrimary } from './rotation.ts';
 import type { Run } from '../run.ts';
@@ -52,7 +52,7 @@ export const replicateKey = keyOperation({
     const policyText = input.Policy ?? defaultPolicy(run.account);
     const replica = unsaved(run, replicaRecord(run, key, region, input.Description ?? '', tags), region);
     const policy = await checkedPolicy(run, policyText, replica, input.BypassPolicyLockoutSafetyCheck ?? false);
-    const made = await insertReplica(run, key, region, { ...replica.record, sharedWith: accountsIn(policy, run.account) }, policyText);
+    const made = await insertReplica(run, key, region, { ...replica.record, sharedWith: accountsIn(policy, run.account) }, await policyRecord(run, policyText, policy));
     run.services.keyTally.add(placeOf(run, region), 1);
     run.touch(made);
     const metadata = keyMetadata(made);
@@ -76,7 +76,7 @@ function replicaRecord(run: Run, { record }: Key, region: string, description: s
   };
 }
 
-async function insertReplica(run: Run, key: Key, region: string, body: KeyRecord, policyText: string): Promise<Key> {
+async function insertReplica(run: Run, key: Key, region: string, body: KeyRecord, policy: PolicyRecord): Promise<Key> {
   const place = { id: keyRowId(key.account, region, body.keyId), account: key.account, region };
   const there = fail('AlreadyExistsException', `A key with the ARN ${keyArn(region, key.account, body.keyId)} already exists`);
   return run.store.tx(async (tx) => {
@@ -94,7 +94,7 @@ async function insertReplica(run: Run, key: Key, region: string, body: KeyRecord
 
     const replica: KeyRecord = { ...bare, materials: settled(bare) };
     tx.insert('key', { ...place, body: replica });
-    tx.insert('policy', { ...place, body: { text: policyText } });
+    tx.insert('policy', { ...place, body: policy });
     for (const { id } of replica.origin === 'EXTERNAL' ? [] : replica.materials) {
       const row = await tx.get<MaterialRecord>('material', materialRowId(key.region, id));
       if (row?.sealed === undefined) throw new Error(`material ${id} of ${key.arn} is not there`);

@@ -1,8 +1,9 @@
 /** GetKeyPolicy, PutKeyPolicy, ListKeyPolicies: each key has one policy, named `default`. */
+import { shownText } from '../../iam/meant.ts';
 import { keyOperation } from '../define.ts';
 import { fail, validation } from '../errors.ts';
 import { requireCustomerKey } from './keys.ts';
-import { accountsIn, checkedPolicy } from '../keypolicy.ts';
+import { accountsIn, checkedPolicy, policyRecord } from '../keypolicy.ts';
 import { slicePage } from '../marker.ts';
 import { share } from '../material.ts';
 import { changed, type PolicyRecord } from '../records.ts';
@@ -24,7 +25,7 @@ export const getKeyPolicy = keyOperation({
   async run(run, { PolicyName }, key) {
     const name = checkName(PolicyName);
     const row = await run.store.get<PolicyRecord>('policy', key.id);
-    return { Policy: row?.body.text, PolicyName: name };
+    return { Policy: row && (await shownText(run.store, row.body.text, row.body.ids)), PolicyName: name };
   },
 });
 
@@ -44,13 +45,14 @@ export const putKeyPolicy = keyOperation({
     checkName(PolicyName);
     requireCustomerKey(key);
     const policy = await checkedPolicy(run, text, key, bypass);
+    const body = await policyRecord(run, text, policy);
     const admitted = accountsIn(policy, key.account);
     let forget = () => {};
     await run.store.tx(async (tx) => {
       const now = await run.reread(tx, key, 'any');
       const row = await tx.get<PolicyRecord>('policy', key.id);
       if (row === undefined) throw new Error(`key ${key.arn} has no policy`);
-      tx.update(row, { body: { text } });
+      tx.update(row, { body });
       const sharedWith = [...new Set([...admitted, ...(await sharersByGrants(tx, now))])].sort();
       if (sharedWith.join() === now.record.sharedWith.join()) return;
       forget = await share(run.services, tx, now, sharedWith);

@@ -89,8 +89,8 @@ async function userDetail(row: Row<UserRecord>, { store }: IamCall): Promise<Xml
 
 const groupDetail = (row: Row<GroupRecord>): Xml => ({ ...groupXml(row), GroupPolicyList: inlineXml(row.body.inline), AttachedManagedPolicies: attachedXml(row.body.attached) });
 
-function roleDetail(row: Row<RoleRecord>): Xml {
-  const { Description: _, MaxSessionDuration: __, ...common } = roleXml(row, false);
+async function roleDetail(row: Row<RoleRecord>, { store }: IamCall): Promise<Xml> {
+  const { Description: _, MaxSessionDuration: __, ...common } = await roleXml(store, row, false);
   return {
     ...common, InstanceProfileList: [], RolePolicyList: inlineXml(row.body.inline), AttachedManagedPolicies: attachedXml(row.body.attached),
     PermissionsBoundary: boundaryOf(row.body.boundary), Tags: tagList(row.body.tags), RoleLastUsed: {},
@@ -150,7 +150,7 @@ function answer(found: Readonly<Record<Section, readonly Xml[]>>, marker: string
 function sectionPage(at: IamCall, section: Section, paging: Paging): ReturnType<typeof page> {
   if (section === 'LocalManagedPolicy') return page<ManagedPolicyRecord>(at, 'details/policy', 'policy', 'policy.account', [at.account, 'managed'], paging, policyDetail);
   return page<PrincipalRecord>(at, `details/${section}`, 'principal', 'principal.account', [at.account, section.toLowerCase()], paging, (row) =>
-    (row.body.kind === 'user' ? userDetail(row as Row<UserRecord>, at) : row.body.kind === 'group' ? groupDetail(row as Row<GroupRecord>) : roleDetail(row as Row<RoleRecord>)));
+    (row.body.kind === 'user' ? userDetail(row as Row<UserRecord>, at) : row.body.kind === 'group' ? groupDetail(row as Row<GroupRecord>) : roleDetail(row as Row<RoleRecord>, at)));
 }
 
 /* ---- credentials ------------------------------------------------------------------------ */

@@ -3,28 +3,32 @@ import { checkedPolicy, named, weight } from '../../iam/directory.ts';
 import { refused } from '../../iam/errors.ts';
 import { existsArn } from '../../iam/identities.ts';
 import { limits } from '../../iam/limits.ts';
+import { idsOf, shownText } from '../../iam/meant.ts';
 import { principalsOf } from '../../iam/policy.ts';
 import type { RoleRecord } from '../../iam/records.ts';
-import type { Row } from '../../store/store.ts';
+import type { Row, Store } from '../../store/store.ts';
 import type { Xml } from '../query.ts';
 import { allOf, boundaryOf, document, page, paging, requestTags, tagList, targetOf, time, type IamAction, type IamCall, type Paging } from './action.ts';
 
-export function roleXml({ id, body, createdMs }: Row<RoleRecord>, whole: boolean): { readonly [element: string]: Xml } {
+export async function roleXml(store: Store, { id, body, createdMs }: Row<RoleRecord>, whole: boolean): Promise<{ readonly [element: string]: Xml }> {
+  const trust = await shownText(store, body.trust, body.trustIds);
   return {
     Path: body.path, RoleName: body.name, RoleId: id, Arn: body.arn, CreateDate: time(createdMs),
-    AssumeRolePolicyDocument: document(body.trust), Description: body.description, MaxSessionDuration: body.maxSessionSeconds,
+    AssumeRolePolicyDocument: document(trust), Description: body.description, MaxSessionDuration: body.maxSessionSeconds,
     ...(whole ? { PermissionsBoundary: boundaryOf(body.boundary), Tags: tagList(body.tags), RoleLastUsed: {} } : {}),
   };
 }
 
-/** Grammar, size, and that whom it names is there. */
-async function checkTrust({ store }: IamCall, text: string): Promise<void> {
+/** Grammar, size, and that whom it names is there. Answers what a role keeps. */
+async function checkTrust({ store }: IamCall, text: string): Promise<Pick<RoleRecord, 'trust' | 'trustIds'>> {
   const policy = checkedPolicy(text, 'trust');
   if (weight(text) > limits.trustBytes) throw refused.quota('ACLSizePerRole', limits.trustBytes);
   for (const entry of principalsOf(policy)) {
     const there = entry.names === 'arn' ? await existsArn(store, entry.arn) : entry.names === 'account' ? (await store.get('account', entry.account)) !== undefined : true;
     if (!there) throw refused.malformed(`Invalid principal in policy: "AWS":"${entry.names === 'arn' ? entry.arn : entry.names === 'account' ? entry.account : ''}"`);
   }
+  const trustIds = await idsOf(store, policy);
+  return trustIds === undefined ? { trust: text } : { trust: text, trustIds };
 }
 
 interface CreateRole {
@@ -46,14 +50,14 @@ const createRole: IamAction<CreateRole> = {
   target: ({ RoleName, Path, PermissionsBoundary, Tags }, { account }) =>
     ({ arn: `arn:aws:iam::${account}:role${Path}${RoleName}`, facts: { 'iam:PermissionsBoundary': PermissionsBoundary, ...requestTags(Tags) } }),
   async run(input, at) {
-    await checkTrust(at, input.AssumeRolePolicyDocument);
+    const trust = await checkTrust(at, input.AssumeRolePolicyDocument);
     const record = named<RoleRecord>({
       kind: 'role', name: '', sortName: '', path: '', arn: '', inline: {}, attached: [], tags: input.Tags,
-      trust: input.AssumeRolePolicyDocument, maxSessionSeconds: input.MaxSessionDuration,
+      ...trust, maxSessionSeconds: input.MaxSessionDuration,
       ...(input.Description === undefined ? {} : { description: input.Description }),
       ...(input.PermissionsBoundary === undefined ? {} : { boundary: input.PermissionsBoundary }),
     }, at.account, input.RoleName, input.Path);
-    return { Role: roleXml(await at.directory.create(at.account, 'role', record), true) };
+    return { Role: await roleXml(at.store, await at.directory.create(at.account, 'role', record), true) };
   },
 };
 
@@ -61,7 +65,7 @@ const getRole: IamAction<{ readonly RoleName: string }> = {
   readOnly: true,
   read: (fields) => ({ RoleName: fields.name('RoleName') }),
   target: ({ RoleName }, at) => targetOf(at, 'role', RoleName),
-  run: async ({ RoleName }, { directory, account }) => ({ Role: roleXml(await directory.find(account, 'role', RoleName), true) }),
+  run: async ({ RoleName }, { directory, account, store }) => ({ Role: await roleXml(store, await directory.find(account, 'role', RoleName), true) }),
 };
 
 const listRoles: IamAction<Paging & { readonly PathPrefix: string }> = {
@@ -70,7 +74,7 @@ const listRoles: IamAction<Paging & { readonly PathPrefix: string }> = {
   target: (_, at) => allOf(at, 'role'),
   async run(input, at) {
     const { items, more } = await page<RoleRecord>(at, `roles${input.PathPrefix}`, 'principal', 'principal.account', [at.account, 'role'], input,
-      (row) => (row.body.path.startsWith(input.PathPrefix) ? roleXml(row, false) : undefined));
+      (row) => (row.body.path.startsWith(input.PathPrefix) ? roleXml(at.store, row, false) : undefined));
     return { Roles: items, ...more };
   },
 };
@@ -89,9 +93,9 @@ const updateRole: IamAction<{ readonly RoleName: string; readonly Description: s
 const updateRoleDescription: IamAction<{ readonly RoleName: string; readonly Description: string }> = {
   read: (fields) => ({ RoleName: fields.name('RoleName'), Description: fields.sized('Description', 0, 1000) ?? fields.need('Description') }),
   target: ({ RoleName }, at) => targetOf(at, 'role', RoleName),
-  async run({ RoleName, Description }, { directory, account }) {
+  async run({ RoleName, Description }, { directory, account, store }) {
     await directory.change(account, 'role', RoleName, (record) => ({ ...record, description: Description }));
-    return { Role: roleXml(await directory.find(account, 'role', RoleName), true) };
+    return { Role: await roleXml(store, await directory.find(account, 'role', RoleName), true) };
   },
 };
 
@@ -99,8 +103,8 @@ const updateAssumeRolePolicy: IamAction<{ readonly RoleName: string; readonly Po
   read: (fields) => ({ RoleName: fields.name('RoleName'), PolicyDocument: fields.document('PolicyDocument') }),
   target: ({ RoleName }, at) => targetOf(at, 'role', RoleName),
   async run({ RoleName, PolicyDocument }, at) {
-    await checkTrust(at, PolicyDocument);
-    await at.directory.change(at.account, 'role', RoleName, (record) => ({ ...record, trust: PolicyDocument }));
+    const trust = await checkTrust(at, PolicyDocument);
+    await at.directory.change(at.account, 'role', RoleName, ({ trustIds: _, ...record }) => ({ ...record, ...trust }));
     return undefined;
   },
 };
