@@ -6,7 +6,7 @@
 import type { Resource } from '../audit/recorder.ts';
 import type { Row, Table } from '../store/store.ts';
 import { keyEvent, type EventName } from './events.ts';
-import { removeMaterials, settlePending } from './imported.ts';
+import { hasExpired, removeMaterials, settlePending } from './imported.ts';
 import { Key } from './key.ts';
 import { externalKeyRowId, keptOf, keyStoreRowId, materialRowId, type GrantRecord, type KeyRecord, type Material, type MaterialRecord } from './records.ts';
 import { changeAll, relatedKeys } from './related.ts';
@@ -85,9 +85,9 @@ export class Caretaker {
     const nowMs = store.now();
     try {
       const { deletion, rotation } = key.record;
-      if (deletion !== undefined) return await this.#delete(key, nowMs);
+      if (isDue(key.record, nowMs)) return await this.#delete(key, nowMs);
       await this.#expire(key, nowMs);
-      if (rotation?.enabled === true && rotation.nextMs <= nowMs) await this.#rotate(key, nowMs);
+      if (deletion === undefined && rotation?.enabled === true && rotation.nextMs <= nowMs) await this.#rotate(key, nowMs);
     } catch (error) {
       log(`caretaker: ${key.arn}: ${error instanceof Error ? `${error.name}: ${error.message}` : typeof error}`);
     }
@@ -204,8 +204,6 @@ export class Caretaker {
 }
 
 const isDue = ({ deletion }: KeyRecord, nowMs: number): boolean => deletion?.dueMs !== undefined && deletion.dueMs <= nowMs;
-
-const hasExpired = ({ imported }: Material, nowMs: number): boolean => imported?.state === 'IMPORTED' && imported.validToMs !== undefined && imported.validToMs <= nowMs;
 
 type Deleter = { get<T>(table: Table, id: string): Promise<Row<T> | undefined>; delete(row: Row<unknown>): void };
 

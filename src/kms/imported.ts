@@ -1,7 +1,7 @@
 /** Imported material: what is missing, what goes, and when what waits is ready to become current. */
 import type { Row, Table, Tx } from '../store/store.ts';
 import type { Key } from './key.ts';
-import { changed, materialRowId, type KeyRecord, type Material, type MaterialRecord } from './records.ts';
+import { changed, materialRowId, type KeyRecord, type KeyState, type Material, type MaterialRecord } from './records.ts';
 import { relatedKeys } from './related.ts';
 
 /** Not the key's for good: it can go, and other material come in its place. */
@@ -12,6 +12,15 @@ export function materialMissing({ origin, materials }: Pick<KeyRecord, 'origin' 
   if (origin !== 'EXTERNAL') return false;
   const needed = materials.filter((material) => !isPending(material));
   return needed.length === 0 || needed.some(({ imported }) => imported?.state !== 'IMPORTED');
+}
+
+export const hasExpired = ({ imported }: Material, nowMs: number): boolean =>
+  imported?.state === 'IMPORTED' && imported.validToMs !== undefined && imported.validToMs <= nowMs;
+
+/** Material whose time is over is gone, also where the caretaker has not come by yet. */
+export function stateAt({ origin, materials }: KeyRecord, state: KeyState, nowMs: number): KeyState {
+  if (origin !== 'EXTERNAL' || (state !== 'Enabled' && state !== 'Disabled')) return state;
+  return materials.some((material) => !isPending(material) && hasExpired(material, nowMs)) ? 'PendingImport' : state;
 }
 
 /** The same entry, without its bytes in this Region. */

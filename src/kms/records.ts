@@ -186,9 +186,9 @@ export const currentMaterial = (key: KeyRecord): Material | undefined => key.mat
 /** The soonest of: deletion, automatic rotation, expiry of imported material. */
 export function dueOf(key: Omit<KeyRecord, 'dueMs'>): number | undefined {
   const moments: number[] = [];
-  if (key.deletion !== undefined) return key.deletion.dueMs;
+  if (key.deletion?.dueMs !== undefined) moments.push(key.deletion.dueMs);
   // Only a multi-Region primary's record has `rotation`: replicas read it there.
-  if (key.rotation?.enabled === true && key.state === 'Enabled') moments.push(key.rotation.nextMs);
+  if (key.rotation?.enabled === true && key.state === 'Enabled' && key.deletion === undefined) moments.push(key.rotation.nextMs);
   for (const { imported } of key.materials) {
     if (imported?.state === 'IMPORTED' && imported.validToMs !== undefined) moments.push(imported.validToMs);
   }

@@ -14,6 +14,7 @@ import { dryRun, fail, internal, naming, usage as refuse } from './errors.ts';
 import type { Events } from './events.ts';
 import type { GrantTokens } from './grants.ts';
 import type { Ids } from './ids.ts';
+import { stateAt } from './imported.ts';
 import { Key } from './key.ts';
 import { coreStore, type Asking, type KeyStore } from './keystore.ts';
 import type { KeyStores } from './keystores/connections.ts';
@@ -207,7 +208,7 @@ export class Run {
 
   require(key: Key, { usage, states }: Pick<OpenKey, 'usage' | 'states'>): void {
     if (usage !== undefined && key.record.usage !== usage) throw refuse.wrongUsage(key.arn, key.record.usage, this.operation.name);
-    const refusal = stateRefusal(states, key.state, key.arn);
+    const refusal = stateRefusal(states, stateAt(key.record, key.state, this.nowMs), key.arn);
     if (refusal !== undefined) throw refusal;
   }
 

@@ -197,6 +197,14 @@ describe('retiring', () => {
     expect(await w.call('RetireGrant', { KeyId, GrantId: fourth.GrantId }, { who: 'user/erin' })).toEqual({});
   });
 
+  test('by the account that made it, whoever owns the key', async () => {
+    const share = { Effect: 'Allow', Principal: { AWS: [`arn:aws:iam::${home}:root`, `arn:aws:iam::${away}:root`] }, Action: 'kms:*', Resource: '*' };
+    const { KeyId, Arn } = await create({ Policy: JSON.stringify({ Version: '2012-10-17', Statement: [share] }) });
+    const made = await w.call('CreateGrant', { KeyId: Arn, GranteePrincipal: alice, Operations: ['Encrypt'] }, { account: away });
+    expect((await w.call('ListGrants', { KeyId })).Grants).toMatchObject([{ IssuingAccount: `arn:aws:iam::${away}:root` }]);
+    expect(await w.call('RetireGrant', { KeyId: Arn, GrantId: made.GrantId }, { account: away })).toEqual({});
+  });
+
   test('refusals', async () => {
     const { KeyId } = await create();
     const { GrantToken } = await grant(KeyId);

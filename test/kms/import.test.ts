@@ -69,6 +69,42 @@ describe('every way in', () => {
     expect((await w.call('GetPublicKey', { KeyId })).PublicKey).toEqual(PublicKey);
   });
 
+  /** PKCS#8 with nothing but the seed (RFC 9881, RFC 9935). */
+  const seedKey = (oid: string, seed: Buffer): Buffer => {
+    const tlv = (tag: number, body: Buffer) => Buffer.concat([Buffer.from([tag, body.length]), body]);
+    const algorithm = tlv(0x30, tlv(0x06, Buffer.from(oid, 'hex')));
+    return tlv(0x30, Buffer.concat([Buffer.from('020100', 'hex'), algorithm, tlv(0x04, tlv(0x80, seed))]));
+  };
+  const latticeKeys: readonly [string, string, string, number][] = [
+    ['ML_DSA_44', 'SIGN_VERIFY', '608648016503040311', 32], ['ML_DSA_65', 'SIGN_VERIFY', '608648016503040312', 32], ['ML_DSA_87', 'SIGN_VERIFY', '608648016503040313', 32],
+    ['ML_KEM_512', 'ENCAPSULATE_DECAPSULATE', '608648016503040401', 64], ['ML_KEM_768', 'ENCAPSULATE_DECAPSULATE', '608648016503040402', 64], ['ML_KEM_1024', 'ENCAPSULATE_DECAPSULATE', '608648016503040403', 64],
+  ];
+  test.each(latticeKeys)('%s, as a seed, by each wrapping: the same key', async (KeySpec, KeyUsage, oid, length) => {
+    const material = seedKey(oid, randomBytes(length));
+    const made: string[] = [];
+    for (const algorithm of wrappings) {
+      const { KeyId } = await create({ KeySpec, KeyUsage });
+      await brought(KeyId, material, forever, { algorithm });
+      made.push(KeyId);
+    }
+    const keys = await Promise.all(made.map(async (KeyId) => (await w.call('GetPublicKey', { KeyId })).PublicKey.toString('hex')));
+    expect(new Set(keys).size).toBe(1);
+    const [one, other] = made;
+    if (KeyUsage === 'SIGN_VERIFY') {
+      const input = { Message: Buffer.from('x'), SigningAlgorithm: 'ML_DSA_SHAKE_256' };
+      const { Signature } = await w.call('Sign', { KeyId: one, ...input });
+      expect((await w.call('Verify', { KeyId: other, ...input, Signature })).SignatureValid).toBe(true);
+    } else {
+      const EncapsulationAlgorithm = 'ML_KEM';
+      const { SharedSecret, SharedSecretCiphertextBlob } = await w.call('Encapsulate', { KeyId: one, EncapsulationAlgorithm });
+      expect((await w.call('Decapsulate', { KeyId: other, EncapsulationAlgorithm, SharedSecretCiphertextBlob })).SharedSecret).toEqual(SharedSecret);
+    }
+    // Another parameter set's key is not this one's.
+    const wrong = seedKey(KeySpec === 'ML_DSA_44' ? '608648016503040312' : '608648016503040311', randomBytes(32));
+    const { KeyId } = await create({ KeySpec, KeyUsage });
+    expect(await bring(KeyId, wrong)).toMatchObject({ ok: false, error: { code: 'IncorrectKeyMaterialException' } });
+  }, 60_000);
+
   test('what came in is what signs', async () => {
     const made = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
     const { KeyId } = await create({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
@@ -177,6 +213,35 @@ describe('imported material', () => {
     expect((await w.trail()).find(({ eventName }) => eventName === 'DeleteExpiredKeyMaterial')).toMatchObject({ resources: [{ ARN: Arn }] });
     await brought(KeyId, material);
     expect((await describeKey(KeyId))).toMatchObject({ KeyState: 'Enabled', ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' });
+  });
+
+  test('is not used after its time, whether the caretaker came by or not', async () => {
+    const { KeyId, Arn } = await create();
+    const material = randomBytes(32);
+    await brought(KeyId, material, { ValidTo: w.now() / 1000 + 60 });
+    const { CiphertextBlob } = await w.call('Encrypt', { KeyId, Plaintext: Buffer.from('x') });
+    w.pass(61_000);
+    for (const [operation, input] of [['Encrypt', { KeyId, Plaintext: Buffer.from('x') }], ['Decrypt', { CiphertextBlob }], ['EnableKey', { KeyId }]] as const) {
+      expect((await w.refusal(operation, input)).message).toBe(`${Arn} is pending import.`);
+    }
+    await brought(KeyId, material);
+    expect((await w.call('Decrypt', { CiphertextBlob })).Plaintext.toString()).toBe('x');
+  });
+
+  test('goes in its time also while the key waits for its deletion', async () => {
+    const { KeyId } = await create();
+    const { KeyMaterialId } = await brought(KeyId, randomBytes(32), { ValidTo: w.now() / 1000 + 86_400 });
+    await w.call('ScheduleKeyDeletion', { KeyId, PendingWindowInDays: 7 });
+    w.pass(2 * day);
+    await w.caretaker.run();
+    expect(await w.store.get('material', `${region}/${KeyMaterialId}`)).toBeUndefined();
+    expect((await describeKey(KeyId)).KeyState).toBe('PendingDeletion');
+    await w.call('CancelKeyDeletion', { KeyId });
+    expect((await describeKey(KeyId)).KeyState).toBe('PendingImport');
+    await w.call('ScheduleKeyDeletion', { KeyId, PendingWindowInDays: 7 });
+    w.pass(8 * day);
+    await w.caretaker.run();
+    expect((await w.refusal('DescribeKey', { KeyId })).code).toBe('NotFoundException');
   });
 
   test('rotates on demand: new, pending, current', async () => {

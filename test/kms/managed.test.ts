@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { predefinedAliases } from '../../src/kms/predefined.ts';
 import { day, home, makeWorld, region, type Body, type World } from './world.ts';
 
 let w: World;
@@ -37,6 +38,18 @@ describe('AWS managed keys', () => {
     w.pass(366 * day);
     await w.caretaker.run();
     expect((await w.call('DescribeKey', { KeyId })).KeyMetadata.CurrentKeyMaterialId).not.toBe(before);
+  });
+
+  test('one that is made between two pages makes no other go missing', async () => {
+    const first = await w.call('ListAliases', { Limit: 3 });
+    await w.call('DescribeKey', { KeyId: first.Aliases[0].AliasName });
+    const names: string[] = first.Aliases.map(({ AliasName }: Body) => AliasName);
+    for (let Marker = first.NextMarker; Marker !== undefined;) {
+      const page: Body = await w.call('ListAliases', { Limit: 3, Marker });
+      names.push(...page.Aliases.map(({ AliasName }: Body) => AliasName));
+      Marker = page.NextMarker;
+    }
+    expect(predefinedAliases.filter((name) => !names.includes(name))).toEqual([]);
   });
 
   test('are among the aliases before they are made', async () => {

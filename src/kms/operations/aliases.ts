@@ -147,8 +147,10 @@ async function listAll(run: Run, input: PageInput): Promise<Answer> {
   const start = /^\d+$/.test(cursor) ? Number(cursor) : undefined;
   const next = (place: string) => ({ Truncated: true, NextMarker: markers.make(scope, place) });
 
-  const waiting = start === undefined ? [] : (await unmade(run)).slice(start, start + limit + 1);
-  if (start !== undefined && waiting.length > limit) return { Aliases: waiting.slice(0, limit), ...next(String(start + limit)) };
+  const found = start === undefined ? [] : (await unmade(run)).filter(({ place }) => place >= start);
+  const waiting = found.slice(0, limit).map(({ shown }) => shown);
+  const later = found[limit];
+  if (later !== undefined) return { Aliases: waiting, ...next(String(later.place)) };
   const room = limit - waiting.length;
   if (room === 0) return { Aliases: waiting, ...next('-') };
   const after = start === undefined ? cursor.slice(1) : '';
@@ -159,9 +161,10 @@ async function listAll(run: Run, input: PageInput): Promise<Answer> {
   return more === undefined ? { Aliases, Truncated: false } : { Aliases, ...next(`-${more}`) };
 }
 
-async function unmade(run: Run): Promise<readonly { readonly AliasName: string; readonly AliasArn: string }[]> {
+/** Each at its place among all that are predefined, which stays while others are made. */
+async function unmade(run: Run): Promise<readonly { readonly place: number; readonly shown: { readonly AliasName: string; readonly AliasArn: string } }[]> {
   const there = await Promise.all(predefinedAliases.map((name) => run.store.get('alias', aliasRowId(run.account, run.region, name))));
-  return predefinedAliases.filter((_, i) => there[i] === undefined).map((AliasName) => ({ AliasName, AliasArn: arnOf(run, AliasName) }));
+  return predefinedAliases.flatMap((AliasName, place) => (there[place] === undefined ? [{ place, shown: { AliasName, AliasArn: arnOf(run, AliasName) } }] : []));
 }
 
 const show = (run: Run, alias: AliasRecord) => ({

@@ -380,11 +380,11 @@ function namedGrant(run: Run, input: { readonly GrantToken?: string | undefined;
   return { keyRow: `${named.account}/${run.region}/${named.keyId}`, grantId: input.GrantId, arn: named.arn, account: named.account };
 }
 
-/** The retiring principal; the grantee, if the grant says RetireGrant; the root of the key's account. */
+/** The retiring principal; the grantee, if the grant says RetireGrant; the root of the key's account, or of the one that made it. */
 function mayRetire(run: Run, grant: GrantRecord, account: string): boolean {
   const { principal } = run;
   const isCaller = (name: string, id: string | undefined) => (principal.service === undefined ? isMeant(name, id, principal) : principal.service === name);
   if (grant.retiring !== undefined && isCaller(grant.retiring, grant.retiringId)) return true;
   if (isCaller(grant.grantee, grant.granteeId) && grant.operations.includes('RetireGrant')) return true;
-  return principal.kind === 'root' && principal.account === account;
+  return principal.kind === 'root' && (principal.account === account || rootArn(principal.account) === grant.issuer);
 }
