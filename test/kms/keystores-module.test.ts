@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Key } from '../../src/kms/key.ts';
 import type { ModuleStore } from '../../src/kms/keystores/module-store.ts';
+import { StoreFailure } from '../../src/kms/keystores/failure.ts';
 import { readKeyStoreSettings, type Cluster } from '../../src/kms/keystores/settings.ts';
 import { has, modulePath, newToken } from '../clients/pkcs11/token.ts';
 import { certificate } from './xks-double.ts';
+import { byModule, noting } from './keystores-model.ts';
 import { away, day, home, makeWorld, region, type Body, type World } from './world.ts';
 
 const softhsm = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so'].find((path) => existsSync(path));
@@ -54,12 +56,13 @@ const kinds: readonly Kind[] = [
   ...(has('pkcs11-tool') && existsSync(modulePath) ? [{ id: ownId, cluster: ownToken }] : []),
 ];
 
+const reached = new Set<string>();
 let w: World;
 const clusters = new Map<string, Cluster>();
 beforeAll(async () => {
   for (const { id, cluster } of kinds) clusters.set(id, cluster());
   clusters.set('cluster-nomodulehere', { id: 'cluster-nomodulehere', module: join(folder, 'nothing.so'), token: 'kms', environment: {} });
-  w = await makeWorld({ keyStoreSettings: { clusters, proxies: {} } });
+  w = noting(await makeWorld({ keyStoreSettings: { clusters, proxies: {} } }), reached);
 });
 afterAll(() => w.close());
 
@@ -240,6 +243,10 @@ describe.skipIf(!isLoadable || kinds.length === 0)('clusters that are not as the
     clusters.set('cluster-another2222', { ...cluster, id: 'cluster-another2222', trustAnchor: anchor });
     expect(await w.call('UpdateCustomKeyStore', { CustomKeyStoreId, CloudHsmClusterId: 'cluster-another2222' })).toEqual({});
     expect((await described(CustomKeyStoreId)).CloudHsmClusterId).toBe('cluster-another2222');
+    for (const [more, code] of [[{ token: 'another' }, 'CloudHsmClusterNotActiveException'], [{ module: join(folder, 'nothing.so') }, 'CloudHsmClusterInvalidConfigurationException']] as const) {
+      clusters.set('cluster-broken22222', { ...cluster, id: 'cluster-broken22222', trustAnchor: anchor, ...more });
+      expect(await w.refusal('UpdateCustomKeyStore', { CustomKeyStoreId, CloudHsmClusterId: 'cluster-broken22222' })).toMatchObject({ code });
+    }
     clusters.delete('cluster-another2222');
     expect(await w.refusal('ConnectCustomKeyStore', { CustomKeyStoreId })).toMatchObject({ code: 'CloudHsmClusterNotActiveException' });
     clusters.set(id, cluster);
@@ -260,6 +267,27 @@ describe.skipIf(!isLoadable || kinds.length === 0)('clusters that are not as the
     Object.assign(cluster, { token: 'kms' });
     await ended(CustomKeyStoreId);
   }, 60_000);
+});
+
+describe.skipIf(!isLoadable || kinds.length === 0)('a module that refuses, or takes too long', () => {
+  test('has its exceptions', async () => {
+    const CustomKeyStoreId = await connected(kinds[0]?.id ?? '');
+    const store = (await live(CustomKeyStoreId)) as unknown as Record<string, unknown>;
+    const fails = (reason: 'refused' | 'slow' | 'stopped') => () => Promise.reject(new StoreFailure(reason));
+    store['admit'] = fails('refused');
+    expect(await w.refusal('CreateKey', { Origin: 'AWS_CLOUDHSM', CustomKeyStoreId })).toMatchObject({ code: 'CloudHsmClusterInvalidConfigurationException' });
+    store['admit'] = fails('slow');
+    expect(await w.refusal('CreateKey', { Origin: 'AWS_CLOUDHSM', CustomKeyStoreId })).toMatchObject({ code: 'DependencyTimeoutException' });
+    store['random'] = fails('slow');
+    expect(await w.refusal('GenerateRandom', { NumberOfBytes: 8, CustomKeyStoreId })).toMatchObject({ code: 'DependencyTimeoutException' });
+    store['random'] = fails('stopped');
+    expect(await w.refusal('GenerateRandom', { NumberOfBytes: 8, CustomKeyStoreId })).toMatchObject({ code: 'CustomKeyStoreInvalidStateException' });
+    await ended(CustomKeyStoreId);
+  }, 60_000);
+
+  test('every exception that the model names for clusters was reached', () => {
+    expect(byModule.filter((pair) => !reached.has(pair))).toEqual([]);
+  });
 });
 
 describe('the operator\'s file', () => {

@@ -3,9 +3,12 @@ import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ProxySettings } from '../../src/kms/keystores/settings.ts';
+import { byModule, byProxy, count as modelled, noting, operations, unreached } from './keystores-model.ts';
+import { complaints, errorsOf, outputOf } from './parity/model.ts';
 import { away, day, home, makeWorld, otherRegion, type Body, type World } from './world.ts';
 import { encrypt, endpoint, externalKey, gcmAad, host, path, startDouble, type Double } from './xks-double.ts';
 
+const reached = new Set<string>();
 let double: Double;
 let w: World;
 /** As the world has them; a test may change them for a while. */
@@ -18,7 +21,7 @@ beforeAll(async () => {
   Object.assign(proxies, settings, {
     hosts: new Set([host, 'closed.example.com', 'wrong.example.com']), connectTo: new Map([[host, to], ['wrong.example.com', to], ['closed.example.com', { host: '127.0.0.1', port: 1 }]]),
   });
-  w = await makeWorld({ keyStoreSettings: { clusters: new Map(), proxies } });
+  w = noting(await makeWorld({ keyStoreSettings: { clusters: new Map(), proxies } }), reached);
 });
 afterAll(async () => {
   await w.close();
@@ -132,6 +135,13 @@ describe('a store', () => {
     expect(await w.refusal('CreateCustomKeyStore', input({ XksProxyUriPath: '/other/kms/xks/v1' }))).toMatchObject({ code: 'XksProxyUriEndpointInUseException' });
     expect(await w.refusal('CreateCustomKeyStore', input({ XksProxyUriEndpoint: 'https://other.example.com', XksProxyConnectivity: 'VPC_ENDPOINT_SERVICE', XksProxyVpcEndpointServiceName })))
       .toMatchObject({ code: 'XksProxyVpcEndpointServiceInUseException' });
+    // The same rules hold for changes.
+    const vpc = (n: number) => ({ XksProxyUriEndpoint: `https://q${n}.example.com`, XksProxyConnectivity: 'VPC_ENDPOINT_SERVICE', XksProxyVpcEndpointServiceName: `com.amazonaws.vpce.us-east-1.vpce-svc-q${n}` });
+    const one = (await w.call('CreateCustomKeyStore', input(vpc(1)))).CustomKeyStoreId as string;
+    for (const [change, code] of [
+      [{ XksProxyUriEndpoint: endpoint }, 'XksProxyUriInUseException'], [{ XksProxyUriEndpoint: endpoint, XksProxyUriPath: '/new/kms/xks/v1' }, 'XksProxyUriEndpointInUseException'],
+      [{ XksProxyVpcEndpointServiceName }, 'XksProxyVpcEndpointServiceInUseException'],
+    ] as const) expect(await w.refusal('UpdateCustomKeyStore', { CustomKeyStoreId: one, ...change })).toMatchObject({ code });
   });
 
   test('no two of one name, one address; ten at most, whoever hurries', async () => {
@@ -461,6 +471,32 @@ test('the trail tells of each step, and of no secret', async () => {
   expect(JSON.stringify(events)).not.toContain(double.secret);
   expect(JSON.stringify(made)).not.toContain('AuthenticationCredential');
   await gone(key);
+});
+
+test('answers have the model\'s members and no others', async () => {
+  const CustomKeyStoreId = await connected();
+  for (const [operation, request] of [
+    ['DescribeCustomKeyStores', {}], ['UpdateCustomKeyStore', { CustomKeyStoreId, NewCustomKeyStoreName: 'checked' }], ['DisconnectCustomKeyStore', { CustomKeyStoreId }],
+    ['ConnectCustomKeyStore', { CustomKeyStoreId }], ['CreateCustomKeyStore', input({ XksProxyUriEndpoint: 'https://p.example.com', XksProxyConnectivity: 'VPC_ENDPOINT_SERVICE', XksProxyVpcEndpointServiceName: 'com.amazonaws.vpce.us-east-1.vpce-svc-1' })],
+  ] as const) expect(complaints(outputOf(operation) ?? '', await w.call(operation, request))).toEqual([]);
+});
+
+test('a failure of our own is KMSInternalException; no retry of ours makes it something else', async () => {
+  const { CustomKeyStoreId } = await w.call('CreateCustomKeyStore', input());
+  const store = w.store as unknown as Record<string, unknown>;
+  const names = ['peek', 'get', 'list', 'tx'] as const;
+  for (const operation of operations) {
+    for (const name of names) store[name] = name === 'peek' ? () => undefined : () => Promise.reject(new Error('the disk is on fire'));
+    const refused = await w.refusal(operation, operation === 'CreateCustomKeyStore' ? input() : operation === 'DescribeCustomKeyStores' ? {} : { CustomKeyStoreId });
+    for (const name of names) delete store[name];
+    expect([refused.code, refused.status]).toEqual(['KMSInternalException', 500]);
+  }
+});
+
+test('every exception that the model names was reached, here or by a cluster, or its reason is written down', () => {
+  expect(byProxy.filter((pair) => !reached.has(pair))).toEqual([]);
+  expect(byProxy.length + byModule.length + Object.keys(unreached).length).toBe(modelled);
+  expect(Object.keys(unreached).filter((pair) => !errorsOf(pair.split(' ')[0] ?? '').includes(pair.split(' ')[1] ?? ''))).toEqual([]);
 });
 
 test('the construction is the one of the published vectors', () => {

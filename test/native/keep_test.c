@@ -166,6 +166,48 @@ nothing_stays_in_the_arena(void **state)
 	assert_int_equal(after.arena_used, before.arena_used);
 }
 
+/* Let each allocation fail once. */
+static void
+room_that_runs_out_leaves_nothing_behind(void **state)
+{
+	uint8_t sealed[256], hex[64], plain[256];
+	const size_t before = arena_live();
+	hsm_in kept = { sealed, 0 };
+	hsm_status st = HSM_E_MEMORY;
+
+	(void)state;
+	for (unsigned n = 0; st != HSM_OK; n++) {
+		hsm_out out = ROOM(sealed);
+
+		fault_after(n);
+		st = hsm_keep_seal(service, part, HSM_KEEP_PASSWORD, IN("store"), IN(SECRET), &out);
+		fault_off();
+		assert_int_equal(st, fault_fired() ? HSM_E_MEMORY : HSM_OK);
+		assert_int_equal(arena_live(), before);
+		kept.len = out.len;
+	}
+	st = HSM_E_MEMORY;
+	for (unsigned n = 0; st != HSM_OK; n++) {
+		hsm_out out = ROOM(plain);
+
+		fault_after(n);
+		st = hsm_keep_open(service, part, IN("store"), kept, &out);
+		fault_off();
+		assert_int_equal(st, fault_fired() ? HSM_E_MEMORY : HSM_OK);
+		assert_int_equal(arena_live(), before);
+	}
+	kept.len = keep(HSM_KEEP_SIGNER, sealed, sizeof sealed);
+	st = HSM_E_MEMORY;
+	for (unsigned n = 0; st != HSM_OK; n++) {
+		fault_after(n);
+		st = sign(service, part, IN("store"), kept, &vanilla, hex);
+		fault_off();
+		assert_int_equal(st, fault_fired() ? HSM_E_MEMORY : HSM_OK);
+		assert_int_equal(arena_live(), before);
+	}
+	assert_memory_equal(hex, SIGNATURE, sizeof hex);
+}
+
 int
 main(void)
 {
@@ -176,6 +218,7 @@ main(void)
 		cmocka_unit_test(only_the_service_keeps_and_signs),
 		cmocka_unit_test(odd_arguments_are_refused),
 		cmocka_unit_test(nothing_stays_in_the_arena),
+		cmocka_unit_test(room_that_runs_out_leaves_nothing_behind),
 	};
 
 	return cmocka_run_group_tests(tests, open_accounts, vault_close);
