@@ -1,12 +1,13 @@
 // After ten thousand requests over HTTP, no data key that was served, no plaintext that was opened, no access-key secret and no
 // root slot key lies in the server's memory or heap snapshot, in any form. Every search has a control that must be found.
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Client, sign, type Endpoint, type Signed } from '../../src/bench/endpoint.ts';
 import { startServer, type Running } from '../clients/running.ts';
+import { heapSnapshot, scanFile } from './heap.ts';
 import { scan, type Hit, type Needle } from './scan.ts';
 
 const secret = 'MarkerSecretOfTheAccessKeyWk7qZp3xVn9tB2';
@@ -86,28 +87,6 @@ const control: Needle = { label: 'control', bytes: Buffer.from(marker, 'latin1')
 
 const found = (hits: readonly Hit[], label: string): readonly Hit[] => hits.filter((h) => h.label.startsWith(label));
 
-/** A process that holds the file in memory, so that the same search reads it. */
-async function scanFile(file: string, needles: readonly Needle[]): Promise<readonly Hit[]> {
-  const holder = spawn(process.execPath, ['-e', `const held = require('fs').readFileSync(${JSON.stringify(file)}); console.log(held.length); setInterval(() => held.length, 1000)`], { stdio: ['ignore', 'pipe', 'inherit'] });
-  try {
-    await new Promise((done) => holder.stdout.once('data', done));
-    return scan(holder.pid ?? 0, needles);
-  } finally {
-    holder.kill('SIGKILL');
-  }
-}
-
-async function heapSnapshot({ running, folder }: Work): Promise<string> {
-  running.process.kill('SIGUSR2');
-  for (let i = 0; i < 600; i += 1) {
-    await new Promise((done) => setTimeout(done, 100));
-    const file = readdirSync(folder).find((f) => f.endsWith('.heapsnapshot'));
-    // Complete when its last brace is written.
-    if (file !== undefined && readFileSync(join(folder, file)).subarray(-8).toString('latin1').trimEnd().endsWith('}')) return join(folder, file);
-  }
-  throw new Error('no heap snapshot came');
-}
-
 describe('the server\'s memory', () => {
   it('over HTTP holds no served data key, no plaintext, no credential and no root key', async () => {
     const work = await begin();
@@ -121,7 +100,7 @@ describe('the server\'s memory', () => {
     expect(found(hits, 'control').length).toBeGreaterThan(0);
     expect(hits.filter((h) => h.label !== 'control')).toEqual([]);
 
-    const snapshot = await heapSnapshot(work);
+    const snapshot = await heapSnapshot(work.running, work.folder);
     const inHeap = await scanFile(snapshot, needles);
     expect(found(inHeap, 'control').length).toBeGreaterThan(0);
     expect(inHeap.filter((h) => h.label !== 'control')).toEqual([]);
