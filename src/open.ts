@@ -204,12 +204,19 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
     undo.push(() => usage.stop());
     lifecycle.start();
     undo.push(() => lifecycle.stop());
+    const wake = async (): Promise<void> => {
+      await caretaker.wake();
+      await lifecycle.wake();
+    };
     const reset = async (): Promise<void> => {
       await caretaker.stop();
-      try {
-        await kms.services.keyStores.close();
+      const empty = async (): Promise<void> => {
         await store.wipe();
         clock.reset();
+      };
+      try {
+        await kms.services.keyStores.close();
+        await (delivery === undefined ? empty() : delivery.renew(empty));
         await accounts.forgetAll();
         keyring.close();
         kms.services.partitions.forgetAll();
@@ -224,7 +231,7 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
       core, store, recorder, session, accounts, identities, keyring,
       ...(config.tls?.clientCa === undefined ? {} : { xks: { clients: { names: config.xksClientNames } } }),
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
-      adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...usageRoutes(store, usage), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake: () => caretaker.wake(), kms: kms.services, home: config.home, account: config.account, reset })],
+      adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...usageRoutes(store, usage), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake, kms: kms.services, home: config.home, account: config.account, reset })],
       home: config.home, host: config.host, port: config.port,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
       regions: config.regions, log,

@@ -3,6 +3,7 @@
  * first (the intent), then the files are written, then the cursor moves: a round that was cut short is
  * done again and writes the same files under the same names. So nothing is lost, and nothing lies twice.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -93,6 +94,24 @@ export class Delivery {
     const done = this.#round.then(work);
     this.#round = done.then(() => undefined, () => undefined);
     return done;
+  }
+
+  /**
+   * Runs `work`, which empties the store, between two rounds. What was recorded is delivered first, and the
+   * digests go on behind those there are: what lies in the directory stays what its digests say.
+   */
+  renew(work: () => Promise<void>): Promise<void> {
+    return this.between(async () => {
+      const { store, log } = this.#options;
+      await this.#work(false).catch((error: unknown) => { log(`trail delivery: ${error instanceof Error ? error.message : typeof error}`); });
+      const kept = await digestRows(store);
+      await work();
+      // The clock may have gone back.
+      const nowMs = store.now();
+      await store.tx(async (tx) => {
+        for (const { body } of kept) await putDigest(tx, { ...body, startMs: Math.min(body.startMs, nowMs) });
+      });
+    });
   }
 
   async #work(allDigests: boolean): Promise<void> {
@@ -189,9 +208,9 @@ export class Delivery {
 
   /** Fixes what the digest covers, then writes it. No two end in the same second: their names would be one. */
   async #close(body: DigestRecord, nowMs: number): Promise<void> {
-    const whole = Math.floor(nowMs / 1000) * 1000;
-    const taken = body.previous?.object === digestObject(body, whole);
-    const closing = { ...body, endMs: taken ? whole + 1000 : whole };
+    let endMs = Math.floor(nowMs / 1000) * 1000;
+    while (existsSync(join(this.#options.directory, digestObject(body, endMs)))) endMs += 1000;
+    const closing = { ...body, endMs };
     await this.#options.store.tx((tx) => putDigest(tx, closing));
     await this.#digest(closing);
   }

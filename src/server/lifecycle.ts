@@ -99,6 +99,12 @@ export class Lifecycle {
     return this.#round;
   }
 
+  /** The clock was moved: what is due now is done when this resolves. */
+  async wake(): Promise<void> {
+    await this.#round;
+    await this.run();
+  }
+
   async #work(): Promise<number> {
     const { store, log } = this.#options;
     let done = 0;

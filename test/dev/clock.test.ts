@@ -1,7 +1,8 @@
 // The movable clock, what the caretaker does by it, and the events it sends.
+import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CreateKeyCommand, DecryptCommand, DescribeKeyCommand, EnableKeyRotationCommand, EncryptCommand, ListKeyRotationsCommand, NotFoundException, ScheduleKeyDeletionCommand, type KMSClient } from '@aws-sdk/client-kms';
+import { CreateKeyCommand, DecryptCommand, DescribeKeyCommand, EnableKeyRotationCommand, EncryptCommand, GetParametersForImportCommand, ImportKeyMaterialCommand, KMSInvalidStateException, ListKeyRotationsCommand, NotFoundException, ScheduleKeyDeletionCommand, type KMSClient } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { newHome, startServer, type Running } from '../clients/running.ts';
 import { clientOf, listen, startDouble, type Listener } from './double.ts';
@@ -64,6 +65,37 @@ describe('the clock of a double', () => {
     expect(Rotations?.[0]?.RotationType).toBe('AUTOMATIC');
     expect(Buffer.from((await kms.send(new DecryptCommand({ CiphertextBlob }))).Plaintext ?? []).toString()).toBe('before');
     expect(events().at(-1)).toMatchObject({ 'detail-type': 'KMS CMK Rotation', detail: { 'key-id': KeyId } });
+  });
+
+  it('takes imported material away when it expires, and says so; the same material comes back', async () => {
+    const KeyId = (await kms.send(new CreateKeyCommand({ Origin: 'EXTERNAL' }))).KeyMetadata?.KeyId ?? '';
+    const material = randomBytes(32);
+    const bring = async (ValidTo?: Date): Promise<void> => {
+      const { ImportToken, PublicKey = new Uint8Array() } = await kms.send(new GetParametersForImportCommand({ KeyId, WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' }));
+      const key = createPublicKey({ key: Buffer.from(PublicKey), format: 'der', type: 'spki' });
+      const EncryptedKeyMaterial = publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, material);
+      await kms.send(new ImportKeyMaterialCommand({ KeyId, ImportToken, EncryptedKeyMaterial, ...(ValidTo === undefined ? { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' } : { ValidTo }) }));
+    };
+    await bring(new Date(Date.parse(clock('show').now) + 2 * day));
+    const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from('for two days') }));
+    const before = events().length;
+    clock('advance', '1d23h');
+    await kms.send(new DecryptCommand({ CiphertextBlob }));
+    expect(events()).toHaveLength(before);
+    clock('advance', '2h');
+    await expect(kms.send(new DecryptCommand({ CiphertextBlob }))).rejects.toBeInstanceOf(KMSInvalidStateException);
+    expect((await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyState).toBe('PendingImport');
+    expect(events().slice(before)).toMatchObject([{
+      version: '0', source: 'aws.kms', 'detail-type': 'KMS Imported Key Material Expiration', account: '000000000000', region: 'us-east-1',
+      resources: [`arn:aws:kms:us-east-1:000000000000:key/${KeyId}`], detail: { 'key-id': KeyId },
+    }]);
+    await vi.waitFor(() => { expect(hook.heard).toEqual(events()); }, 10_000);
+    expect(server.cli('audit', 'tail', '--json').stdout).toContain('"eventName":"DeleteExpiredKeyMaterial"');
+    // Told once, however often the clock moves.
+    clock('advance', '30d');
+    expect(events()).toHaveLength(before + 1);
+    await bring();
+    expect(Buffer.from((await kms.send(new DecryptCommand({ CiphertextBlob }))).Plaintext ?? []).toString()).toBe('for two days');
   });
 
   it('goes forward only', async () => {
