@@ -66,7 +66,7 @@ const mac = (w: World) => create(w, { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_V
 const kem = (w: World) => create(w, { KeySpec: 'ML_KEM_512', KeyUsage: 'ENCAPSULATE_DECAPSULATE' });
 const several = (w: World) => create(w, { MultiRegion: true });
 
-/** Their own tests show them: keys in other people's hands take a proxy or a module. */
+/** keystores.test.ts shows them: keys in other people's hands take a proxy or a module. */
 export const keyStoreOperations = [
   'ConnectCustomKeyStore', 'CreateCustomKeyStore', 'DeleteCustomKeyStore', 'DescribeCustomKeyStores', 'DisconnectCustomKeyStore', 'UpdateCustomKeyStore',
 ] as const;
