@@ -110,6 +110,18 @@ struct Drop : Call {
 
 constexpr size_t kTokensMax = 4096;
 
+// tokenFileHome(): where tokens are when nothing else is said, as the module has it
+struct Home : Call {
+  char home[PATH_MAX];
+  void Read(Args&) {}
+  hsm_status Run() { return token_home(home); }
+  napi_value Answer(napi_env env) {
+    napi_value text = nullptr;
+    napi_create_string_utf8(env, home, NAPI_AUTO_LENGTH, &text);
+    return text;
+  }
+};
+
 // tokenFileScan(home): numbers
 struct Scan : Call {
   Path home;
@@ -484,7 +496,7 @@ struct ImportSofthsm : InSession {
 
 const Export kList[] = {
     NOW("tokenFilePinRead", PinRead),      NOW("tokenFilePinTake", PinTake),   NOW("tokenFileDrop", Drop),
-    NOW("tokenFileScan", Scan),            LATER("tokenFileMakeSlow", Make),   NOW("tokenFileAttach", Attach),
+    NOW("tokenFileHome", Home),            NOW("tokenFileScan", Scan),            LATER("tokenFileMakeSlow", Make),   NOW("tokenFileAttach", Attach),
     NOW("tokenFileDelete", Delete),        NOW("tokenFilePartition", Partition), NOW("tokenFileAbout", About),
     LATER("tokenFileResetSlow", Reset),    LATER("tokenFilePolicySlow", Policy), LATER("tokenFileLoginSlow", Login),
     LATER("tokenFilePinCheckSlow", PinCheck), NOW("tokenFileLogout", Logout),  LATER("tokenFilePinSlow", SetPin),

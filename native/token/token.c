@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,30 +10,6 @@
 #include <unistd.h>
 
 #include "inside.h"
-
-hsm_status
-token_home(char home[PATH_MAX])
-{
-	const char *named = secure_getenv("STRONGROOM_HOME");
-	const char *user = secure_getenv("HOME");
-	int len;
-
-	if (named != NULL && named[0] != '\0') {
-		len = snprintf(home, PATH_MAX, "%s", named);
-	} else {
-		struct passwd entry, *found = NULL;
-		char room[4096];
-
-		if ((user == NULL || user[0] == '\0')
-		    && getpwuid_r(geteuid(), &entry, room, sizeof room, &found) == 0 && found != NULL)
-			user = found->pw_dir;
-		if (user == NULL || user[0] == '\0')
-			return HSM_E_IO;
-		len = snprintf(home, PATH_MAX, "%s/.strongroom", user);
-	}
-	/* Room for what comes below it. */
-	return len > 0 && len < PATH_MAX - 64 ? HSM_OK : HSM_E_IO;
-}
 
 void
 token_path(char path[PATH_MAX], const char *home, uint32_t number, const char *suffix)

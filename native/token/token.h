@@ -27,8 +27,9 @@
 
 struct token;
 
-/* $STRONGROOM_HOME, or ~/.strongroom. Tokens lie in its folder `tokens`, the
- * core's device folder is `device`. */
+/* $STRONGROOM_HOME; else ~/.strongroom where that is; else the home that
+ * /etc/strongroom/pkcs11.conf names; else ~/.strongroom. Tokens lie in its
+ * folder `tokens`, the core's device folder is `device`. */
 HSM_MUST_USE hsm_status token_home(char home[PATH_MAX]);
 /* Numbers of the tokens there, ascending; count may exceed room. A home that
  * is not there has none. */

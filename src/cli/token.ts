@@ -6,7 +6,6 @@ import type { Command } from 'commander';
 import { HsmError, type SessionHandle } from '../hsm/core.ts';
 import { loadCore, type NativeCore } from '../hsm/native.ts';
 import { serialOf, tokenUri, type TokenFiles, type TokenHandle, type TokenRole } from '../hsm/token-files.ts';
-import { homeOf } from '../open.ts';
 import { CommandError, exitCode, printRecord, printRows, say, type Format } from './output.ts';
 import { newPin, officerPin, passphrase, Pins, userPin, withPins, type PinKind, type PinOptions } from './pins.ts';
 
@@ -331,7 +330,7 @@ async function inRoom(options: PinOptions, run: (room: Room) => Promise<void> | 
   const core = loadCore();
   const pins = new Pins(core.tokenFiles, options);
   try {
-    await run({ core, tokens: core.tokenFiles, home: homeOf(process.env), pins });
+    await run({ core, tokens: core.tokenFiles, home: core.tokenFiles.home(), pins });
   } catch (error) {
     throw told(error);
   } finally {

@@ -162,6 +162,7 @@ export interface TokenFileAddon {
   tokenFilePinRead(how: number, from: string): number;
   tokenFilePinTake(bytes: Uint8Array): number;
   tokenFileDrop(number: number): void;
+  tokenFileHome(): string;
   tokenFileScan(home: string): number[];
   tokenFileMakeSlow(home: string, number: number, label: string, soPin: number, strict: boolean): Promise<number>;
   tokenFileAttach(home: string, number: number): number;

@@ -49,6 +49,11 @@ export class TokenFiles {
     this.#addon.tokenFileDrop(held);
   }
 
+  /** Where tokens are when nothing else is said, as the module has it. */
+  home(): string {
+    return this.#addon.tokenFileHome();
+  }
+
   /** Slot numbers of the tokens in `home`, ascending. */
   scan(home: string): readonly number[] {
     return this.#addon.tokenFileScan(home);

@@ -1,5 +1,4 @@
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { HsmError, type Attribute, type KeyHandle, type KeyInfo } from './core.ts';
 import { keyOf, type Key, type KeyOf } from './key.ts';
 import type { NativeCore } from './native.ts';
@@ -12,7 +11,7 @@ import { serialOf, tokenUri, type PinSource, type TokenFiles, type TokenHandle }
 export type Pin = string | Uint8Array | PinSource;
 
 export interface OpenTokenOptions {
-  /** Folder of the tokens; default: that of {@link HsmOptions.home}, else STRONGROOM_HOME, else ~/.strongroom. */
+  /** Folder of the tokens; default: that of {@link HsmOptions.home}, else as the Cryptoki module has it (docs/pkcs11.md). */
   readonly home?: string;
   /** Read-only sessions make, change and destroy no stored keys. Default false. */
   readonly readOnly?: boolean;
@@ -134,7 +133,7 @@ export class TokenSession extends Session {
 
 /** The one token of this name, attached. HSM_E_PARTITION: none, or several. */
 export function attachToken(files: TokenFiles, name: string, home: string | undefined): HeldToken {
-  const folder = resolve(home ?? process.env['STRONGROOM_HOME'] ?? join(homedir(), '.strongroom'));
+  const folder = resolve(home ?? files.home());
   const uri = name.startsWith('pkcs11:') ? partsOf(name) : undefined;
   const fits: HeldToken[] = [];
   for (const slot of files.scan(folder)) {

@@ -31,7 +31,7 @@ const giving = {
 
 /** Calls of native/token/token.h, on tokens and PINs held as numbers: none gives bytes but attribute values that leave anyway. */
 const tokenFiles = [
-  'About', 'Attach', 'BackupSlow', 'Change', 'Delete', 'Drop', 'Find', 'Holds', 'ImportSofthsmSlow', 'LoginSlow', 'Logout', 'MakeSlow', 'Partition', 'PinCheckSlow', 'PinRead', 'PinSlow', 'PinTake', 'PolicySlow', 'Put',
+  'About', 'Attach', 'BackupSlow', 'Change', 'Delete', 'Drop', 'Find', 'Holds', 'Home', 'ImportSofthsmSlow', 'LoginSlow', 'Logout', 'MakeSlow', 'Partition', 'PinCheckSlow', 'PinRead', 'PinSlow', 'PinTake', 'PolicySlow', 'Put',
   'Remove', 'ResetSlow', 'RestoreSlow', 'Scan', 'SofthsmLabel',
 ].map((name) => `tokenFile${name}`);
 

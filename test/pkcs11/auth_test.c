@@ -100,6 +100,52 @@ a_file_that_says_nothing_is_nobody_typing(void **state)
 	assert_ok(f->C_Finalize(NULL));
 }
 
+static bool
+is_there(const char *name)
+{
+	char path[160];
+
+	snprintf(path, sizeof path, "%s/%s", home, name);
+	return access(path, F_OK) == 0;
+}
+
+/* One who has no STRONGROOM_HOME: his own folder where it is, else the one the
+ * system names, if only its owner could have named it. */
+static void
+a_daemon_uses_the_home_that_the_system_names(void **state)
+{
+	char line[160], path[160];
+	const char *before = getenv("HOME");
+	char *kept = before == NULL ? NULL : strdup(before);
+
+	(void)state;
+	snprintf(line, sizeof line, "# a comment\n  home =  %s/system \n", home);
+	file_write("system.conf", line);
+	configure("STRONGROOM_SYSTEM_CONF", "system.conf");
+	configure("HOME", "nobody");
+	snprintf(path, sizeof path, "%s/system.conf", home);
+	assert_int_equal(unsetenv("STRONGROOM_HOME"), 0);
+	assert_int_equal(mkdir(getenv("HOME"), 0700), 0);
+
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_ok(f->C_Initialize(NULL));
+	assert_ok(f->C_InitToken(0, SO_PIN, 8, LABEL));
+	assert_ok(f->C_Finalize(NULL));
+	assert_true(is_there("nobody/.strongroom/tokens/0.token"));
+	assert_false(is_there("system"));
+
+	assert_int_equal(chmod(path, 0644), 0);
+	configure("HOME", "none at all");
+	assert_ok(f->C_Initialize(NULL));
+	assert_ok(f->C_InitToken(0, SO_PIN, 8, LABEL));
+	assert_ok(f->C_Finalize(NULL));
+	assert_true(is_there("system/tokens/0.token"));
+
+	assert_int_equal(setenv("STRONGROOM_HOME", home, 1), 0);
+	assert_int_equal(kept == NULL ? unsetenv("HOME") : setenv("HOME", kept, 1), 0);
+	free(kept);
+}
+
 int
 main(void)
 {
@@ -107,6 +153,7 @@ main(void)
 		cmocka_unit_test(without_a_file_a_pin_must_be_given),
 		cmocka_unit_test(with_files_the_module_reads_them),
 		cmocka_unit_test(a_file_that_says_nothing_is_nobody_typing),
+		cmocka_unit_test(a_daemon_uses_the_home_that_the_system_names),
 	};
 
 	return cmocka_run_group_tests(tests, home_begin, home_end);
