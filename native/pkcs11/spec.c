@@ -26,6 +26,8 @@ static const struct { uint8_t der[24]; size_t len; uint32_t type, curve; } curve
 	{ DER(0x06, 0x03, 0x2B, 0x65, 0x6E), HSM_KEY_MONTGOMERY, HSM_X25519 },
 	{ DER(0x06, 0x0A, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x97, 0x55, 0x01, 0x05, 0x01), HSM_KEY_MONTGOMERY, HSM_X25519 },
 	{ DER(0x13, 10, 'c', 'u', 'r', 'v', 'e', '2', '5', '5', '1', '9'), HSM_KEY_MONTGOMERY, HSM_X25519 },
+	/* OpenSC 0.23 counts a letter too many. */
+	{ DER(0x13, 11, 'c', 'u', 'r', 'v', 'e', '2', '5', '5', '1', '9'), HSM_KEY_MONTGOMERY, HSM_X25519 },
 	{ DER(0x13, 6, 'X', '2', '5', '5', '1', '9'), HSM_KEY_MONTGOMERY, HSM_X25519 },
 	{ DER(0x13, 6, 'x', '2', '5', '5', '1', '9'), HSM_KEY_MONTGOMERY, HSM_X25519 },
 };
