@@ -1,5 +1,5 @@
 // Build and run the native tests three times: as released but with faults, under ASan and UBSan, and
-// under valgrind. One line a program, then `native: N passed, N failed, N skipped`, counted from
+// under valgrind; in the full run those with threads also under ThreadSanitizer. One line a program, then `native: N passed, N failed, N skipped`, counted from
 // cmocka's own summaries. Arguments choose programs (`arena` for arena_test) or variants (`--valgrind`).
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -75,7 +75,7 @@ const log = (name, pid) => join(logs, `${name}.${pid}`);
 const measures = (name) => /measure/.test(name);
 const rounds = (name) => /_fuzz$/.test(name);
 // Under valgrind threads run one at a time: who waits for a stack waits past any bound. The sanitizers watch them.
-const crowds = (name) => /threads/.test(name);
+const crowds = (name) => /threads|crowd/.test(name);
 // Processes killed by the hundred leave memcheck nothing to look at.
 const killed = (name) => /faults/.test(name);
 
@@ -97,6 +97,13 @@ const suites = [
     leaks: (name, text, pid) => (text.includes(`==${pid}==ERROR: LeakSanitizer`) ? '\nleaks' : ''),
   },
   {
+    name: 'threads', folder: 'threads', options: ['-DSTRONGROOM_SANITIZE=thread'], fits: (name) => crowds(name) || /^life/.test(name), seconds: 300, full: true,
+    ready: () => (works('cc', ['-fsanitize=thread', '-x', 'c', '-o', '/dev/null', '-'], 'int main(void){return 0;}')
+      ? undefined : 'the compiler has no ThreadSanitizer: crowds of threads skipped'),
+    how: (name, file) => [file, [], { TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1' }],
+    leaks: () => '',
+  },
+  {
     name: 'valgrind', folder: 'tests', options: [], fits: (name) => !measures(name) && !rounds(name) && !crowds(name) && !killed(name), seconds: 600,
     ready: () => (works('valgrind', ['--version']) ? undefined : 'valgrind is not installed: memory checks skipped'),
     how: (name, file) => ['valgrind', ['-q', '--error-exitcode=9', '--leak-check=full', '--show-leak-kinds=definite',
@@ -111,7 +118,7 @@ const suites = [
 rmSync(logs, { recursive: true, force: true });
 mkdirSync(logs, { recursive: true });
 for (const suite of suites) {
-  if (variants.length > 0 && !variants.includes(suite.name)) continue;
+  if (variants.length > 0 ? !variants.includes(suite.name) : suite.full && process.env.STRONGROOM_TEST_FULL === undefined) continue;
   const missing = suite.ready();
   if (missing !== undefined) {
     console.log(`native: ${missing}`);

@@ -35,6 +35,23 @@ describe.skipIf(!has('pkcs11-tool'))('OpenSC pkcs11-tool', () => {
     expect(said).not.toMatch(/ERR:|FAILED/);
   });
 
+  test('passes its tests of EC keys, of a key pair and certificate as Mozilla makes them, of forks and of threads', () => {
+    expect(token.tool('--session-rw', '--test-ec', '--key-type', 'EC:secp256r1', '--id', '55', '--label', 'made by the test')).toContain('==> OK');
+    token.run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'moz.pem', '-subj', '/CN=moz', '-outform', 'DER', '-out', 'moz.der']);
+    expect(token.tool('--session-rw', '--moz-cert', 'moz.der', '--id', '56', '--key-type', 'RSA:2048')).not.toContain('ERR');
+    expect(token.run('pkcs11-tool', ['--module', modulePath, '--test-fork'])).not.toMatch(/CKR_(?!CRYPTOKI_ALREADY)/);
+    const threads = ['GISL', 'GISL', 'GISL'].flatMap((steps) => ['--test-threads', steps]);
+    expect(token.run('pkcs11-tool', ['--module', modulePath, ...threads]).match(/Test thread \d returning rv = 0/g)).toHaveLength(3);
+  });
+
+  test.each(['RSA:3072', 'RSA:4096', 'EC:secp224r1', 'EC:curve25519'])('makes a %s pair', (type) => {
+    expect(token.tool('--keypairgen', '--key-type', type, '--id', '60', '--label', 'further')).toContain('Key pair generated');
+  });
+
+  test.each(['AES:16', 'AES:24', 'AES:32', 'GENERIC:20', 'GENERIC:64'])('makes a secret key %s', (type) => {
+    expect(token.tool('--keygen', '--key-type', type, '--id', '61', '--label', 'secret')).toContain('Key generated');
+  });
+
   const signatures: readonly (readonly [string, string, string, readonly string[]])[] = [
     ['SHA256-RSA-PKCS', '01', 'rsa', []],
     ['SHA512-RSA-PKCS', '01', 'rsa', []],

@@ -2,9 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { has, modulePath, newToken, pin, type Token } from './token.ts';
-
-const engine = '/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so';
+import { engine, engineConfig, has, newToken, type Token } from './token.ts';
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -21,8 +19,7 @@ describe.skipIf(!has('openssl') || !existsSync(engine) || !has('pkcs11-tool'))('
 
   beforeAll(() => {
     token = newToken('tls');
-    writeFileSync(token.file('openssl.cnf'), `openssl_conf = all\n[all]\nengines = engines\n[engines]\npkcs11 = pkcs11\n[pkcs11]\nengine_id = pkcs11\n`
-      + `dynamic_path = ${engine}\nMODULE_PATH = ${modulePath}\nPIN = ${pin}\ninit = 0\n[req]\ndistinguished_name = name\n[name]\n`);
+    writeFileSync(token.file('openssl.cnf'), engineConfig);
     token.tool('--keypairgen', '--key-type', 'RSA:2048', '--id', '01', '--label', 'rsa');
     token.tool('--keypairgen', '--key-type', 'EC:prime256v1', '--id', '02', '--label', 'ec');
     for (const name of ['rsa', 'ec']) {

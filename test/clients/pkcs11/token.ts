@@ -9,6 +9,11 @@ export const modulePath = join(root, 'build/Release/libstrongroom-pkcs11.so');
 export const pin = '1234';
 export const soPin = '12345678';
 
+/** OpenSSL's PKCS#11 engine, and a configuration that loads the module through it. */
+export const engine = '/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so';
+export const engineConfig = `openssl_conf = all\n[all]\nengines = engines\n[engines]\npkcs11 = pkcs11\n[pkcs11]\nengine_id = pkcs11\n`
+  + `dynamic_path = ${engine}\nMODULE_PATH = ${modulePath}\nPIN = ${pin}\ninit = 0\n[req]\ndistinguished_name = name\n[name]\n`;
+
 export function has(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status === 0;
 }
