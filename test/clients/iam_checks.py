@@ -493,6 +493,29 @@ def another_account():
 
 
 @check
+def the_account_at_a_glance():
+    there = client("iam", other_key)
+    alias = fresh("room")
+    assert refusal(iam.create_account_alias, AccountAlias="Not-This")[0] == "ValidationError"
+    assert refusal(iam.delete_account_alias, AccountAlias=alias)[0] == "NoSuchEntity"
+    iam.create_account_alias(AccountAlias=alias + "-before")
+    iam.create_account_alias(AccountAlias=alias)
+    assert iam.list_account_aliases()["AccountAliases"] == [alias]
+    there.create_account_alias(AccountAlias=alias)  # neither account learns of the other
+    iam.delete_account_alias(AccountAlias=alias)
+    assert iam.list_account_aliases()["AccountAliases"] == [] and there.list_account_aliases()["AccountAliases"] == [alias]
+    name, _ = user(allow("kms:*"))
+    pages = list(iam.get_paginator("get_account_authorization_details").paginate(PaginationConfig={"PageSize": 3}))
+    seen = [u["UserName"] for page in pages for u in page["UserDetailList"]]
+    assert len(pages) > 1 and seen.count(name) == 1 and len(seen) == len(set(seen)), seen
+    only = list(iam.get_paginator("get_account_authorization_details").paginate(Filter=["Role"], PaginationConfig={"PageSize": 2}))
+    assert all(not page["UserDetailList"] and not page["Policies"] for page in only)
+    assert [r["RoleName"] for page in only for r in page["RoleDetailList"]] == [r["RoleName"] for page in iam.get_paginator("list_roles").paginate() for r in page["Roles"]]
+    assert refusal(iam.get_account_authorization_details, Marker="x")[0] == "ValidationError"
+    assert name in iam.get_credential_report()["Content"].decode()
+
+
+@check
 def simulations_name_the_statement():
     key = new_key()
     limit = iam.create_policy(PolicyName=fresh(), PolicyDocument=doc(allow("kms:D*")))["Policy"]["Arn"]

@@ -15,17 +15,13 @@ const everything = (): Target => ({ arn: '*' });
 
 /* ---- the alias --------------------------------------------------------------------- */
 
-/** In the table `setting`: an alias is one account's, and an account has one. */
+/** In the table `setting`. It names no address to sign in at, so two accounts may have the same: neither learns of the other. */
 interface AliasRecord {
   readonly kind: 'account-alias';
   readonly alias: string;
 }
 
-const aliasRow = (alias: string): string => `account-alias/${alias}`;
-
-async function aliasOf({ store, account }: Pick<IamCall, 'store' | 'account'>): Promise<Row<AliasRecord> | undefined> {
-  return (await store.list<AliasRecord>('setting', { index: 'setting.kind', equals: [account, '', 'account-alias'], limit: 1 })).rows[0];
-}
+const aliasRow = (account: string): string => `account-alias/${account}`;
 
 function readAlias(fields: Fields): { readonly AccountAlias: string } {
   const alias = fields.sized('AccountAlias', 3, 63) ?? fields.need('AccountAlias');
@@ -33,18 +29,16 @@ function readAlias(fields: Fields): { readonly AccountAlias: string } {
   return { AccountAlias: alias };
 }
 
+/** An account has one: the new one takes its place. */
 const createAccountAlias: IamAction<{ readonly AccountAlias: string }> = {
   read: readAlias,
   target: everything,
-  async run({ AccountAlias: alias }, at) {
-    const before = await aliasOf(at);
-    await at.store.tx(async (tx) => {
-      const taken = await tx.get<AliasRecord>('setting', aliasRow(alias));
-      if (taken?.account === at.account) return;
-      if (taken !== undefined) throw new IamError('EntityAlreadyExists', `The account alias ${alias} already exists.`);
-      const own = before && (await tx.get<AliasRecord>('setting', before.id));
-      if (own !== undefined) tx.delete(own);
-      tx.insert<AliasRecord>('setting', { id: aliasRow(alias), account: at.account, region: '', body: { kind: 'account-alias', alias } });
+  async run({ AccountAlias: alias }, { store, account }) {
+    await store.tx(async (tx) => {
+      const row = await tx.get<AliasRecord>('setting', aliasRow(account));
+      const body: AliasRecord = { kind: 'account-alias', alias };
+      if (row === undefined) tx.insert<AliasRecord>('setting', { id: aliasRow(account), account, region: '', body });
+      else tx.update(row, { body });
     });
     return undefined;
   },
@@ -55,8 +49,8 @@ const deleteAccountAlias: IamAction<{ readonly AccountAlias: string }> = {
   target: everything,
   async run({ AccountAlias: alias }, { store, account }) {
     await store.tx(async (tx) => {
-      const row = await tx.get<AliasRecord>('setting', aliasRow(alias));
-      if (row?.account !== account) throw new IamError('NoSuchEntity', `The account alias ${alias} cannot be found.`);
+      const row = await tx.get<AliasRecord>('setting', aliasRow(account));
+      if (row?.body.alias !== alias) throw new IamError('NoSuchEntity', `The account alias ${alias} cannot be found.`);
       tx.delete(row);
     });
     return undefined;
@@ -67,8 +61,8 @@ const listAccountAliases: IamAction<Paging> = {
   readOnly: true,
   read: paging,
   target: everything,
-  async run(_, at) {
-    const own = await aliasOf(at);
+  async run(_, { store, account }) {
+    const own = await store.get<AliasRecord>('setting', aliasRow(account));
     return { AccountAliases: own === undefined ? [] : [own.body.alias], IsTruncated: false };
   },
 };
