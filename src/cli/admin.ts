@@ -15,7 +15,8 @@ export class AdminClient {
     const text = body === undefined ? undefined : JSON.stringify(body);
     return await new Promise((done, fail) => {
       const headers = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
-      const call = request({ socketPath: this.#path, method, path, headers }, (answer) => {
+      // A connection a call: one that is kept may be closed by the server while this process is busy with something else.
+      const call = request({ socketPath: this.#path, method, path, headers, agent: false }, (answer) => {
         const parts: Buffer[] = [];
         answer.on('data', (part: Buffer) => parts.push(part));
         answer.on('error', fail);
