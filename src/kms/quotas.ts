@@ -9,6 +9,8 @@ import type { Run } from './run.ts';
 export interface Quotas {
   /** Throws ThrottlingException. */
   charge(run: Run): void;
+  /** Each custom key store has a share of its own, beside that of its account. */
+  chargeStore(storeId: string, nowMs: number): void;
 }
 
 /** One request's share of one bucket. */
@@ -74,6 +76,11 @@ function chargesOf(run: Run): readonly Charge[] {
   return [own];
 }
 
+/** Requests a second to what a custom key store stands on. */
+const storeRate = 1800;
+
+const tooFast = () => fail('ThrottlingException', 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.');
+
 interface Level {
   left: number;
   atMs: number;
@@ -87,8 +94,14 @@ export class AwsQuotas implements Quotas {
 
   charge(run: Run): void {
     const owed = chargesOf(run).map(({ bucket, rate, region = run.region, count = 1 }) => ({ level: this.#level(`${run.account}/${region}/${bucket}`, rate, run.nowMs), count }));
-    if (owed.some(({ level, count }) => level.left < count)) throw fail('ThrottlingException', 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.');
+    if (owed.some(({ level, count }) => level.left < count)) throw tooFast();
     for (const { level, count } of owed) level.left -= count;
+  }
+
+  chargeStore(storeId: string, nowMs: number): void {
+    const level = this.#level(`store ${storeId}`, storeRate, nowMs);
+    if (level.left < 1) throw tooFast();
+    level.left -= 1;
   }
 
   /** Filled up to now. */

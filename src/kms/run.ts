@@ -282,7 +282,10 @@ export class Run {
 
   #storeOf(key: Key): KeyStore | Promise<KeyStore> {
     const { keyStoreId } = key.record;
-    return keyStoreId === undefined ? coreStore : this.services.keyStores.of(keyStoreRowId(key.account, key.region, keyStoreId));
+    if (keyStoreId === undefined) return coreStore;
+    const id = keyStoreRowId(key.account, key.region, keyStoreId);
+    this.services.quotas?.chargeStore(id, this.nowMs);
+    return this.services.keyStores.of(id);
   }
 
   /** What a key store is told of who asks. */

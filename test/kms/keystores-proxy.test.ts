@@ -211,6 +211,11 @@ describe('a key', () => {
     expect(KeyMetadata).toMatchObject({ Origin: 'EXTERNAL_KEY_STORE', CustomKeyStoreId, XksKeyConfiguration: { Id: 'one' }, KeyState: 'Enabled', Enabled: true, MultiRegion: false });
     expect(double.asked.at(-1)?.body['requestMetadata']).toEqual({ awsPrincipalArn: `arn:aws:iam::${home}:root`, kmsOperation: 'CreateKey', kmsRequestId: expect.any(String), kmsKeyArn: KeyMetadata.Arn });
     expect(await w.refusal('CreateKey', make())).toMatchObject({ code: 'XksKeyAlreadyInUseException' });
+    double.keys.set('three', externalKey());
+    const race = await Promise.all(Array.from({ length: 6 }, () => w.ask('CreateKey', make({ XksKeyId: 'three' }))));
+    expect(race.filter(({ ok }) => ok)).toHaveLength(1);
+    expect(new Set(race.flatMap((answer) => (answer.ok ? [] : [answer.error.code])))).toEqual(new Set(['XksKeyAlreadyInUseException']));
+    await gone(race.flatMap((answer) => (answer.ok ? [answer.body.KeyMetadata] : []))[0]);
     await w.call('DisconnectCustomKeyStore', { CustomKeyStoreId });
     expect(await w.refusal('CreateKey', make({ XksKeyId: 'two' }))).toMatchObject({ code: 'CustomKeyStoreInvalidStateException' });
     expect(await w.refusal('DeleteCustomKeyStore', { CustomKeyStoreId })).toMatchObject({ code: 'CustomKeyStoreHasCMKsException' });

@@ -38,3 +38,11 @@ test('a replica is charged in both Regions: two keys over there', async () => {
   expect((await w.ask('CreateKey', {}, { region: otherRegion })).ok).toBe(true);
   expect((await w.ask('CreateKey', {}, { region: otherRegion })).ok).toBe(false);
 });
+
+test('each custom key store has 1,800 requests a second of its own', () => {
+  const quotas = new AwsQuotas();
+  for (let i = 0; i < 1800; i++) quotas.chargeStore('one', 0);
+  expect(() => { quotas.chargeStore('one', 0); }).toThrow('You have exceeded the rate');
+  quotas.chargeStore('two', 0);
+  quotas.chargeStore('one', 1);
+});

@@ -35,6 +35,12 @@ export interface Configured {
   readonly sealed: Buffer;
 }
 
+const renewalMs = 2_000;
+/** How long a request waits for a store that is being opened after a start. */
+const patienceMs = 5_000;
+/** Pauses between the tries after a start: what a store stands on may come up later than we do. */
+const resumePausesMs: readonly number[] = [2_000, 10_000, 30_000];
+
 interface Live {
   readonly account: string;
   readonly attempt: number;
@@ -61,7 +67,16 @@ export class KeyStores {
   of(rowId: string): KeyStore | Promise<KeyStore> {
     const live = this.#live.get(rowId);
     if (live === undefined) throw fail('KMSInvalidStateException', 'The custom key store of the KMS key is not connected.');
-    return live.open ?? live.opening.catch(() => { throw fail('KMSInvalidStateException', 'The custom key store of the KMS key is not connected.'); });
+    return live.open ?? this.#awaited(live.opening);
+  }
+
+  async #awaited(opening: Promise<KeyStore>): Promise<KeyStore> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => { timer = setTimeout(() => { resolve(undefined); }, patienceMs); });
+    const open = await Promise.race([opening.catch(() => undefined), late]);
+    clearTimeout(timer);
+    if (open === undefined) throw fail('KMSInvalidStateException', 'The custom key store of the KMS key is not connected.');
+    return open;
   }
 
   /** Is what the record says worth connecting to? Throws a StoreFailure. */
@@ -95,7 +110,9 @@ export class KeyStores {
         else live.open = store;
       },
       async (error: unknown) => {
-        if (this.#live.get(row.id) === live) this.#live.delete(row.id);
+        // Disconnected, or stopping: the record says already what holds.
+        if (this.#live.get(row.id) !== live) return;
+        this.#live.delete(row.id);
         this.#options.log(`key store ${row.id}: ${error instanceof Error ? error.message : typeof error}`);
         await this.#settle(row, 'FAILED', error instanceof StoreFailure ? error.connectionCode : 'INTERNAL_ERROR');
       },
@@ -114,7 +131,8 @@ export class KeyStores {
     const open = await opening;
     if (this.#live.get(row.id) !== live) return open.close();
     this.#live.set(row.id, { account: row.account, attempt: row.body.attempt, opening, open });
-    await live.open?.close();
+    // What is under way through the old one has its time.
+    setTimeout(() => void live.open?.close(), renewalMs).unref();
   }
 
   /** After a start: what was connected is connected again. */
@@ -157,12 +175,28 @@ export class KeyStores {
       return new ProxyStore(core, client);
     }
     const partition = await this.#partition(configured.account);
-    return ModuleStore.connect({
+    const connect = (): Promise<KeyStore> => ModuleStore.connect({
       core, session, log,
       cluster: this.#clusterOf(cluster.id),
       password: (): Payload => core.keepOpen(session, partition, storeId, configured.sealed),
       failed: (code) => { this.#failed(rowId, configured, code); },
     });
+    return configured.body.state === 'CONNECTED' ? this.#patiently(rowId, connect) : connect();
+  }
+
+  async #patiently(rowId: string, connect: () => Promise<KeyStore>): Promise<KeyStore> {
+    for (const pause of resumePausesMs) {
+      try {
+        return await connect();
+      } catch (error) {
+        if (!(error instanceof StoreFailure) || !error.mayPass) throw error;
+        this.#options.log(`key store ${rowId}: ${error.message}; trying again`);
+      }
+      // In steps, so that whoever disconnects or stops does not wait for it.
+      for (let waited = 0; waited < pause && this.#live.has(rowId); waited += 200) await new Promise((resolve) => { setTimeout(resolve, 200); });
+      if (!this.#live.has(rowId)) throw new StoreFailure('stopped');
+    }
+    return connect();
   }
 
   async #client({ account, region, body: { proxy, storeId }, sealed }: Configured): Promise<ProxyClient> {

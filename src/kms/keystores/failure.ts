@@ -147,11 +147,18 @@ export type FailureCause = keyof typeof causes;
 
 export const failureCauses = Object.keys(causes) as readonly FailureCause[];
 
+/** Trying again helps nobody, and a wrong password has few tries. */
+const lasting: ReadonlySet<FailureCause> = new Set(['password', 'lockedOut', 'noUser', 'noLoader', 'notConfigured']);
+
 export class StoreFailure extends Error {
   override readonly name = 'StoreFailure';
   /** `detail` is for the log: a PKCS#11 code, a network error's. Never data, never the other side's words. */
   constructor(readonly reason: FailureCause, readonly detail = '') {
     super(detail === '' ? reason : `${reason} (${detail})`);
+  }
+
+  get mayPass(): boolean {
+    return !lasting.has(this.reason);
   }
 
   get connectionCode(): ConnectionErrorCode {

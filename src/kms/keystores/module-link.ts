@@ -16,6 +16,7 @@ const passedOn = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ'];
 /** What these mean; any other code is a refusal. */
 const codes: Readonly<Record<string, FailureCause>> = {
   [ownErrors.noLoader]: 'noLoader', [ownErrors.noModule]: 'module', [ownErrors.noToken]: 'noToken', [ownErrors.noKey]: 'keyGone',
+  CKR_KEY_HANDLE_INVALID: 'keyGone', CKR_OBJECT_HANDLE_INVALID: 'keyGone',
   CKR_PIN_INCORRECT: 'password', CKR_PIN_INVALID: 'password', CKR_PIN_LEN_RANGE: 'password', CKR_PIN_EXPIRED: 'password', CKR_PIN_LOCKED: 'lockedOut',
   CKR_USER_PIN_NOT_INITIALIZED: 'noUser', CKR_USER_ALREADY_LOGGED_IN: 'loggedIn', CKR_USER_ANOTHER_ALREADY_LOGGED_IN: 'loggedIn',
   CKR_DEVICE_ERROR: 'stopped', CKR_DEVICE_REMOVED: 'stopped', CKR_TOKEN_NOT_PRESENT: 'stopped', CKR_SESSION_CLOSED: 'stopped', CKR_SESSION_HANDLE_INVALID: 'stopped',

@@ -82,11 +82,23 @@ class Token {
     if (known !== undefined) return known;
     const js = this.#js;
     this.#module.C_FindObjectsInit(this.#session, [{ type: js.CKA_CLASS, value: js.CKO_SECRET_KEY }, { type: js.CKA_ID, value: Buffer.from(key, 'utf8') }]);
-    const [found] = this.#module.C_FindObjects(this.#session, 1);
-    this.#module.C_FindObjectsFinal(this.#session);
+    const found = this.#firstFound();
     if (found === undefined) throw new Refusal(ownErrors.noKey);
     this.#keys.set(key, found);
     return found;
+  }
+
+  #firstFound(): Buffer | undefined {
+    try {
+      return this.#module.C_FindObjects(this.#session, 1)[0];
+    } finally {
+      this.#module.C_FindObjectsFinal(this.#session);
+    }
+  }
+
+  /** Somebody took a key out of the module, or put it back: its handle is another. */
+  forget(): void {
+    this.#keys.clear();
   }
 
   #gcm(iv: Uint8Array, aad: Uint8Array) {
@@ -151,8 +163,11 @@ process.on('message', (call: Numbered) => {
     process.send?.(answer(call));
   } catch (error) {
     const name = nameOf(error);
+    if (name === 'CKR_KEY_HANDLE_INVALID' || name === 'CKR_OBJECT_HANDLE_INVALID') token?.forget();
     process.send?.({ id: call.id, error: name }, () => { if (fatal.has(name)) process.exit(1); });
   }
 });
+// A signal to the whole group is the server's affair: it ends us when it is done.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 // Parent gone, or done with us. Without C_Finalize: what a module does there must not keep us.
 process.on('disconnect', () => process.exit(0));

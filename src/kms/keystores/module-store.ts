@@ -133,7 +133,7 @@ export class ModuleStore implements KeyStore {
       try {
         return await this.#start();
       } catch (error) {
-        if (pausesMs[this.#tries] === undefined) this.#giveUp(error);
+        if (pausesMs[this.#tries] === undefined || (error instanceof StoreFailure && !error.mayPass)) this.#giveUp(error);
       }
     }
     if (!this.#closed) this.#giveUp(undefined);

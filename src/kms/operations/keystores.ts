@@ -412,6 +412,7 @@ export async function clusterRandom(run: Run, storeId: string, room: Payload, le
   const { body, id } = await storeNamed(run, storeId);
   if (body.type !== 'AWS_CLOUDHSM') throw fail('UnsupportedOperationException', `Custom key store ${storeId} is an external key store, which gives no random bytes.`);
   if (body.state !== 'CONNECTED') throw wrongState(body);
+  run.services.quotas?.chargeStore(id, run.nowMs);
   try {
     const live = await run.services.keyStores.of(id);
     const theirs = await live.random(length);
