@@ -41,7 +41,7 @@ describe('constraint sentences', () => {
       "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null"],
     ['a missing sensitive member', encrypt, { KeyId: 'k' }, [],
       "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member must not be null"],
-    ['a sensitive text', struct({ KeyStorePassword: shapes.KeyStorePasswordType }), { KeyStorePassword: 'short' }, [],
+    ['a sensitive text', struct({ KeyStorePassword: shapes.KeyStorePasswordType }), { KeyStorePassword: 0 }, [Buffer.from('short')],
       "1 validation error detected: Value at 'keyStorePassword' failed to satisfy constraint: Member must have length greater than or equal to 7"],
     ['a structure in a list', struct({ Tags: shapes.TagList }), { Tags: [{ TagKey: 'a'.repeat(129), TagValue: '' }] }, [],
       `1 validation error detected: Value '${'a'.repeat(129)}' at 'tags.1.member.tagKey' failed to satisfy constraint: Member must have length less than or equal to 128`],

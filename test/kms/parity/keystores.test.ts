@@ -214,7 +214,6 @@ const unreached: Readonly<Record<string, string>> = {
   'ConnectCustomKeyStore CloudHsmClusterInvalidConfigurationException': 'a module that cannot be used shows in the connection state',
   'UpdateCustomKeyStore CloudHsmClusterNotActiveException': 'a change asks nothing of the module but that its cluster is related',
   'UpdateCustomKeyStore CloudHsmClusterInvalidConfigurationException': 'a change asks nothing of the module but that its cluster is related',
-  'CreateKey CloudHsmClusterInvalidConfigurationException': 'takes a module that fails between connecting and making the key',
 };
 
 const ours = [...keyStoreOperations.flatMap((operation) => errorsOf(operation).map((exception) => [operation, exception] as const)),
