@@ -1,5 +1,5 @@
 /** CloudTrail's LookupEvents on the same endpoint: what this account did here. */
-import { LookupError, lookupEvents } from '../audit/lookup.ts';
+import { LookupError, lookupEvents, type PageSeal } from '../audit/lookup.ts';
 import type { Recorder } from '../audit/recorder.ts';
 import { AwsError } from '../kms/operation.ts';
 import type { Answer, ServiceAnswer, ServiceRequest } from '../kms/operation.ts';
@@ -18,11 +18,13 @@ export class CloudTrail implements JsonService {
   readonly #store: Store;
   readonly #recorder: Recorder;
   readonly #authorise: Authorise;
+  readonly #seal: PageSeal;
 
-  constructor(store: Store, recorder: Recorder, authorise: Authorise) {
+  constructor(store: Store, recorder: Recorder, authorise: Authorise, seal: PageSeal) {
     this.#store = store;
     this.#recorder = recorder;
     this.#authorise = authorise;
+    this.#seal = seal;
   }
 
   blobsOf(operation: string): readonly string[] | undefined {
@@ -48,7 +50,7 @@ export class CloudTrail implements JsonService {
 
   async #lookUp(request: ServiceRequest, input: Readonly<Record<string, unknown>>): Promise<ServiceAnswer> {
     try {
-      const found = await lookupEvents(this.#store, request.caller.account, request.region, input);
+      const found = await lookupEvents(this.#store, request.caller.account, request.region, input, this.#seal);
       return { ok: true, body: found as unknown as Answer };
     } catch (error) {
       if (error instanceof LookupError) return { ok: false, error: new AwsError(error.code, 400, error.message) };

@@ -1,5 +1,6 @@
 /** The server put together: what it needs, what it opens, how it stops. */
 import type { Recorder } from '../audit/recorder.ts';
+import { PageTokens } from '../audit/tokens.ts';
 import type { Core, SessionHandle } from '../hsm/core.ts';
 import { Keyring } from '../hsm/keyring.ts';
 import { IamError } from '../iam/errors.ts';
@@ -94,7 +95,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
   const endpoint = new Endpoint({
     core, store, recorder, metrics,
     credentials,
-    services: [...options.services, new CloudTrail(store, recorder, options.authorise ?? byPolicy(gate))],
+    services: [...options.services, new CloudTrail(store, recorder, options.authorise ?? byPolicy(gate), new PageTokens(core))],
     queryServices: [stsService({ store, gate, tokens }), iam, ...(options.queryServices ?? [])],
     regions: options.regions,
     ...(options.skewMs === undefined ? {} : { skewMs: options.skewMs }),
