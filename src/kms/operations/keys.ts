@@ -166,6 +166,8 @@ async function insertKey(run: Run, bare: KeyRecord, policy: PolicyRecord, given?
 /** The store makes, or looks at, what the key will stand on. Answers how to take that back. */
 async function admit(run: Run, key: Key, storeId: string): Promise<() => Promise<void>> {
   const { keyStores, log } = run.services;
+  // In a double ids are given: what a key that is there stands on is left alone.
+  if ((await run.store.get('key', key.id)) !== undefined) throw alreadyThere(key);
   await claimExternal(run, run.store, key);
   try {
     const store = await keyStores.of(keyStoreRowId(key.account, key.region, storeId));
@@ -175,6 +177,8 @@ async function admit(run: Run, key: Key, storeId: string): Promise<() => Promise
     throw inCreateKey(error);
   }
 }
+
+const alreadyThere = ({ arn }: Key) => fail('AlreadyExistsException', `${arn} already exists`);
 
 /** One KMS key for an external key. Answers the row that says so, where it is to be written. */
 async function claimExternal(run: Run, reader: Pick<Reader, 'get'>, { account, region, record, id }: Key): Promise<NewRow<{ readonly to: string }> | undefined> {
@@ -191,7 +195,7 @@ async function writeKey(run: Run, key: Key, policy: PolicyRecord, materialId: st
   const { keyId, keyStoreId } = key.record;
   await run.store.tx(async (tx) => {
     const place = { id: key.id, account: key.account, region: key.region };
-    if ((await tx.get('key', key.id)) !== undefined) throw fail('AlreadyExistsException', `${key.arn} already exists`);
+    if ((await tx.get('key', key.id)) !== undefined) throw alreadyThere(key);
     await requireRoom(run, tx, run.region);
     if (keyStoreId !== undefined) {
       // Read in here: a store that is disconnected and deleted meanwhile takes no key.
