@@ -105,7 +105,7 @@ function crossings(two: Two, { tenant: me, things: mine, markers }: Side, other:
     () => kms('of my grants with their marker', 'ListGrants', () => ({ KeyId: mine.keys.symmetric, Marker: other.markers['ListGrants'] }), me.root),
     () => kms('of their grants with my marker', 'ListGrants', () => ({ KeyId: theirs.keys.symmetric, Marker: markers['ListGrants'] }), me.root),
     () => kms('of grants of their principal', 'ListRetirableGrants', () => ({ RetiringPrincipal: them.root.arn })),
-    () => kms('as a service', 'Encrypt', () => ({ KeyId: theirs.keys.symmetric, Plaintext: message }), me.root),
+    () => kms('plainly', 'Encrypt', () => ({ KeyId: theirs.keys.symmetric, Plaintext: message }), me.root),
     () => ({ what: 'on behalf of them', ask: () => two.raw(me.root, 'Encrypt', { KeyId: theirs.keys.symmetric, Plaintext: message }, { 'x-strongroom-on-behalf-of': them.root.arn }) }),
     () => ({ what: 'events of their page', ask: () => two.lookUp(me.root, { NextToken: other.eventsToken }) }),
     () => ({ what: 'my session, their token', ask: () => two.raw({ ...me.session, token: them.session.token! }, 'ListKeys', {}) }),
