@@ -1,4 +1,5 @@
-/* kbkdf.c - SP 800-108 key derivation in counter mode, over HMAC or AES-CMAC.
+/* kbkdf.c - SP 800-108 key derivation in counter, feedback and double-pipeline
+ * mode, over HMAC or AES-CMAC.
  * (KMS symmetric keys, account keys and root keys derive through hkey.c.) */
 #include <string.h>
 
@@ -96,6 +97,67 @@ counter_mode(const struct prf *f, const struct layout *l, uint8_t *out, size_t o
 	return st;
 }
 
+/* ---- feedback and two pipelines ------------------------------------------------------ */
+
+/* What is fed back: the block before, at first the IV; or A(i), a pipeline of its
+ * own that begins with all that is fixed. */
+struct chain { const hsm_params *params; size_t counter_len; bool two; uint8_t length[4]; };
+
+/* By the caller's layout (raw): label | chain | aad | counter | data, or with the
+ * counter before the chain; by ours: chain | counter | label | 00 | data | [L]32. */
+static hsm_status
+chained_block(const struct prf *f, const struct chain *c, hsm_in fed, uint32_t i, uint8_t *out)
+{
+	const uint8_t counter[4] = { (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i };
+	const hsm_params *p = c->params;
+	const hsm_in number = { counter + 4 - c->counter_len, c->counter_len };
+	const bool last = (p->flags & HSM_PARAM_CHAIN_LAST) != 0;
+	const uint8_t zero = 0;
+	const hsm_in theirs[] = { p->label, last ? number : fed, p->aad, last ? fed : number, p->data };
+	const hsm_in ours[] = { fed, number, p->label, { &zero, 1 }, p->data, { c->length, 4 } };
+
+	return (p->flags & HSM_PARAM_RAW) != 0 ? prf_run(f, theirs, COUNT(theirs), out) : prf_run(f, ours, COUNT(ours), out);
+}
+
+static hsm_status
+pipeline_next(const struct prf *f, const struct chain *c, uint32_t i, uint8_t *a)
+{
+	const hsm_params *p = c->params;
+	const uint8_t zero = 0;
+	const hsm_in theirs[] = { p->label, p->aad, p->data };
+	const hsm_in ours[] = { p->label, { &zero, 1 }, p->data, { c->length, 4 } };
+	const hsm_in before = { a, f->len };
+
+	if (i != 1)
+		return prf_run(f, &before, 1, a);
+	return (p->flags & HSM_PARAM_RAW) != 0 ? prf_run(f, theirs, COUNT(theirs), a) : prf_run(f, ours, COUNT(ours), a);
+}
+
+static hsm_status
+chained_mode(const struct prf *f, const struct chain *c, uint8_t *out, size_t out_len)
+{
+	uint64_t blocks = (out_len + f->len - 1) / f->len;
+	uint8_t block[PRIMITIVE_HASH_MAX], a[PRIMITIVE_HASH_MAX];
+	hsm_in fed = c->params->iv;
+	hsm_status st = HSM_OK;
+
+	if (out_len > KBKDF_MAX || (c->counter_len != 0 && c->counter_len < 4 && blocks >> (8 * c->counter_len) != 0))
+		return HSM_E_PARAM;
+	for (uint32_t i = 1; i <= blocks && st == HSM_OK; i++) {
+		size_t at = (i - 1) * f->len, n = out_len - at < f->len ? out_len - at : f->len;
+
+		if (c->two && (st = pipeline_next(f, c, i, a)) == HSM_OK)
+			fed = (hsm_in){ a, f->len };
+		if (st != HSM_OK || (st = chained_block(f, c, fed, i, block)) != HSM_OK)
+			break;
+		memcpy(out + at, block, n);
+		fed = (hsm_in){ block, f->len };
+	}
+	bytes_wipe(block, sizeof block);
+	bytes_wipe(a, sizeof a);
+	return st;
+}
+
 static void
 prf_close(struct prf *f)
 {
@@ -120,31 +182,69 @@ primitive_kbkdf(hsm_in key, hsm_in label, hsm_in context, uint8_t *out, size_t o
 }
 
 static hsm_status
-kbkdf_derive(const struct key *key, const hsm_params *params, size_t want, struct secret *out)
+prf_open(struct prf *f, const struct key *key, const hsm_params *params)
 {
-	uint32_t counter_bits = params->counter_bits == 0 ? 32 : params->counter_bits;
-	const struct layout l = { params->label, params->data, counter_bits / 8, (params->flags & HSM_PARAM_RAW) != 0 };
-	struct prf f = { 0 };
+	*f = (struct prf){ 0 };
+	HMAC_CTX_init(&f->keyed);
+	if ((params->flags & HSM_PARAM_CMAC) != 0)
+		return prf_cmac(f, raw_value(key));
+	return prf_hmac(f, key, params->hash == HSM_HASH_NONE ? HSM_SHA256 : params->hash);
+}
+
+/* Which of the three. */
+enum mode { MODE_COUNTER, MODE_FEEDBACK, MODE_DOUBLE };
+
+static hsm_status
+mode_run(enum mode mode, const struct prf *f, const hsm_params *params, uint8_t *out, size_t len)
+{
+	const bool raw = (params->flags & HSM_PARAM_RAW) != 0;
+	/* A chain needs no counter; where the caller says all, he says that too. */
+	const uint32_t bits = params->counter_bits == 0 && (mode == MODE_COUNTER || !raw) ? 32 : params->counter_bits;
+	const uint32_t n = (uint32_t)len * 8;
+	const struct layout l = { params->label, params->data, bits / 8, raw };
+	const struct chain c = { params, bits / 8, mode == MODE_DOUBLE,
+		{ (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n } };
+
+	if (bits % 8 != 0 || bits > 32)
+		return HSM_E_PARAM;
+	return mode == MODE_COUNTER ? counter_mode(f, &l, out, len) : chained_mode(f, &c, out, len);
+}
+
+static hsm_status
+kbkdf_run(enum mode mode, const struct key *key, const hsm_params *params, size_t want, struct secret *out)
+{
+	struct prf f;
 	size_t len;
 	hsm_status st;
 
-	if (counter_bits % 8 != 0 || counter_bits > 32)
-		return HSM_E_PARAM;
-	HMAC_CTX_init(&f.keyed);
-	if ((params->flags & HSM_PARAM_CMAC) != 0)
-		st = prf_cmac(&f, raw_value(key));
-	else
-		st = prf_hmac(&f, key, params->hash == HSM_HASH_NONE ? HSM_SHA256 : params->hash);
-	if (st != HSM_OK)
+	if ((st = prf_open(&f, key, params)) != HSM_OK)
 		goto out;
 	len = derive_len(params, want, f.len);
 	if (len > KBKDF_MAX)
 		st = HSM_E_KEY_SIZE;
-	else if ((st = secret_alloc(out, len)) == HSM_OK && (st = counter_mode(&f, &l, out->ptr, len)) != HSM_OK)
+	else if ((st = secret_alloc(out, len)) == HSM_OK && (st = mode_run(mode, &f, params, out->ptr, len)) != HSM_OK)
 		secret_wipe(out);
 out:
 	prf_close(&f);
 	return st;
+}
+
+static hsm_status
+counter_derive(const struct key *key, const hsm_params *params, size_t want, struct secret *out)
+{
+	return kbkdf_run(MODE_COUNTER, key, params, want, out);
+}
+
+static hsm_status
+feedback_derive(const struct key *key, const hsm_params *params, size_t want, struct secret *out)
+{
+	return kbkdf_run(MODE_FEEDBACK, key, params, want, out);
+}
+
+static hsm_status
+double_derive(const struct key *key, const hsm_params *params, size_t want, struct secret *out)
+{
+	return kbkdf_run(MODE_DOUBLE, key, params, want, out);
 }
 
 static bool
@@ -155,9 +255,13 @@ kbkdf_approved(const struct key *key, uint32_t use, const hsm_params *params)
 	return key->spec.param >= 112;
 }
 
+#define KBKDF_ROW(number, text, call) { .id = number, .name = text, .key_type = HSM_KEY_ANY, .min_bits = 8, .max_bits = 524288, \
+	.flags = MECH_DERIVE | MECH_APPROVED, .heap = 512, .depth = 6144, .approved = kbkdf_approved, .derive = call }
+
 static const struct mech rows[] = {
-	{ .id = HSM_SP800_108_COUNTER, .name = "SP800_108_COUNTER_KDF", .key_type = HSM_KEY_ANY, .min_bits = 8, .max_bits = 524288,
-	  .flags = MECH_DERIVE | MECH_APPROVED, .heap = 512, .depth = 5120, .approved = kbkdf_approved, .derive = kbkdf_derive },
+	KBKDF_ROW(HSM_SP800_108_COUNTER, "SP800_108_COUNTER_KDF", counter_derive),
+	KBKDF_ROW(HSM_SP800_108_FEEDBACK, "SP800_108_FEEDBACK_KDF", feedback_derive),
+	KBKDF_ROW(HSM_SP800_108_DOUBLE_PIPELINE, "SP800_108_DOUBLE_PIPELINE_KDF", double_derive),
 };
 
 const struct family family_kbkdf = { rows, COUNT(rows), NULL, 0, NULL, 0 };

@@ -103,8 +103,10 @@ typedef struct {
 #define HSM_PARAM_EXPAND       0x20u
 #define HSM_PARAM_COFACTOR     0x40u
 #define HSM_PARAM_PH           0x80u    /* EdDSA prehash variant */
-#define HSM_PARAM_RAW          0x100u   /* KBKDF: label | counter | data and nothing else, as the caller joined them */
+#define HSM_PARAM_RAW          0x100u   /* KBKDF: label | counter | data and nothing else, as the caller joined them;
+                                         * fed back: label | chain | aad | counter | data, where counter_bits is not 0 */
 #define HSM_PARAM_COUNTER_FIRST 0x200u  /* ECDH KDF as in SP 800-56C (CKD_*_KDF_SP800), else ANSI X9.63 */
+#define HSM_PARAM_CHAIN_LAST   0x800u   /* KBKDF with feedback or two pipelines: the counter stands before what is fed back */
 #define HSM_PARAM_CMAC         0x400u   /* KBKDF: AES-CMAC under the base key is the PRF, not HMAC */
 
 /* Mechanisms (CKM_ numbers). */
@@ -122,7 +124,7 @@ enum {
 	HSM_SHA384_ = 0x0260, HSM_SHA384_HMAC = 0x0261,
 	HSM_SHA512_ = 0x0270, HSM_SHA512_HMAC = 0x0271,
 	HSM_SHA3_256_ = 0x02B0, HSM_SHA3_256_HMAC = 0x02B1,
-	HSM_GENERIC_SECRET_KEY_GEN = 0x0350, HSM_SP800_108_COUNTER = 0x03AC, HSM_PBKDF2 = 0x03B0,
+	HSM_GENERIC_SECRET_KEY_GEN = 0x0350, HSM_SP800_108_COUNTER = 0x03AC, HSM_SP800_108_FEEDBACK = 0x03AD, HSM_SP800_108_DOUBLE_PIPELINE = 0x03AE, HSM_PBKDF2 = 0x03B0,
 	HSM_EC_KEY_PAIR_GEN = 0x1040, HSM_ECDSA = 0x1041, HSM_ECDSA_SHA1 = 0x1042, HSM_ECDSA_SHA224 = 0x1043,
 	HSM_ECDSA_SHA256 = 0x1044, HSM_ECDSA_SHA384 = 0x1045, HSM_ECDSA_SHA512 = 0x1046,
 	HSM_ECDH1_DERIVE = 0x1050, HSM_ECDH1_COFACTOR_DERIVE = 0x1051, HSM_RSA_AES_KEY_WRAP = 0x1054,

@@ -1,6 +1,7 @@
-/* kbkdf.c - the data of SP 800-108 as PKCS#11 gives them: a list of parts, one
- * of which stands for the counter and one may for the length. What comes
- * before the counter and what comes after it are each joined to one range. */
+/* kbkdf.c - the data of SP 800-108 as PKCS#11 gives them: a list of parts, of
+ * which one stands for what changes from block to block (the counter; in the
+ * other two modes what is fed back), one may for a counter beside that, one for
+ * the length. What stands between them is joined to one range each. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,20 +53,47 @@ length_write(struct writer *w, CK_ULONG bits, CK_ULONG width, bool little)
 	}
 }
 
-/* One part into the range being joined; the counter ends the first range. */
+/* Where the parts that change stand: the offsets at which the joined bytes are
+ * split, and what stands there. */
+struct plan {
+	bool chained;                   /* feedback, double pipeline */
+	unsigned n;
+	size_t split[2];
+	bool counter[2];                /* else what is fed back */
+};
+
 static bool
-part_read(const CK_PRF_DATA_PARAM *part, CK_ULONG bits, struct writer *w, hsm_params *to, size_t *split, bool *counted)
+plan_split(struct plan *p, size_t at, bool counter)
+{
+	if (p->n == 2 || (p->n == 1 && p->counter[0] == counter))
+		return false;
+	p->split[p->n] = at;
+	p->counter[p->n++] = counter;
+	return true;
+}
+
+static bool
+counter_read(const CK_PRF_DATA_PARAM *part, struct plan *p, size_t at, hsm_params *to)
+{
+	const CK_SP800_108_COUNTER_FORMAT *f = part->pValue;
+
+	if (f == NULL || part->ulValueLen != sizeof *f || f->bLittleEndian || !width_fits(f->ulWidthInBits, 32))
+		return false;
+	to->counter_bits = (uint32_t)f->ulWidthInBits;
+	return plan_split(p, at, true);
+}
+
+/* One part, into the bytes being joined or the plan. */
+static bool
+part_read(const CK_PRF_DATA_PARAM *part, CK_ULONG bits, struct writer *w, hsm_params *to, struct plan *p)
 {
 	switch (part->type) {
-	case CK_SP800_108_ITERATION_VARIABLE: {
-		const CK_SP800_108_COUNTER_FORMAT *f = part->pValue;
-
-		if (*counted || f == NULL || part->ulValueLen != sizeof *f || f->bLittleEndian || !width_fits(f->ulWidthInBits, 32))
-			return false;
-		to->counter_bits = (uint32_t)f->ulWidthInBits;
-		*split = w->len;
-		return *counted = true;
-	}
+	case CK_SP800_108_ITERATION_VARIABLE:
+		if (!p->chained)
+			return counter_read(part, p, w->len, to);
+		return part->pValue == NULL && part->ulValueLen == 0 && plan_split(p, w->len, false);
+	case CK_SP800_108_COUNTER:
+		return p->chained && counter_read(part, p, w->len, to);
 	case CK_SP800_108_DKM_LENGTH: {
 		const CK_SP800_108_DKM_LENGTH_FORMAT *f = part->pValue;
 
@@ -86,40 +114,71 @@ part_read(const CK_PRF_DATA_PARAM *part, CK_ULONG bits, struct writer *w, hsm_pa
 	}
 }
 
-static bool
-parts_read(const CK_SP800_108_KDF_PARAMS *p, CK_ULONG bits, struct writer *w, hsm_params *to, size_t *split)
-{
-	bool counted = false;
+/* What the three mechanisms' parameters have in common. */
+struct given { CK_MECHANISM_TYPE prf; const CK_PRF_DATA_PARAM *parts; CK_ULONG n, more; };
 
-	*split = 0;
-	for (CK_ULONG i = 0; i < p->ulNumberOfDataParams; i++)
-		if (!part_read(&p->pDataParams[i], bits, w, to, split, &counted))
+static struct given
+given_from(const CK_MECHANISM *mechanism)
+{
+	if (mechanism->mechanism == CKM_SP800_108_FEEDBACK_KDF) {
+		const CK_SP800_108_FEEDBACK_KDF_PARAMS *p = mechanism->pParameter;
+
+		return (struct given){ p->prfType, p->pDataParams, p->ulNumberOfDataParams, p->ulAdditionalDerivedKeys };
+	} else {
+		const CK_SP800_108_KDF_PARAMS *p = mechanism->pParameter;
+
+		return (struct given){ p->prfType, p->pDataParams, p->ulNumberOfDataParams, p->ulAdditionalDerivedKeys };
+	}
+}
+
+static bool
+parts_read(const struct given *g, CK_ULONG bits, struct writer *w, hsm_params *to, struct plan *p)
+{
+	bool fed = false;
+
+	p->n = 0;
+	for (CK_ULONG i = 0; i < g->n; i++)
+		if (!part_read(&g->parts[i], bits, w, to, p))
 			return false;
-	return counted && w->len <= DATA_MAX;
+	for (unsigned i = 0; i < p->n; i++)
+		fed = fed || p->counter[i] != p->chained;
+	return fed && w->len <= DATA_MAX;
+}
+
+/* Counter mode has one split; the others one, or two with the counter's. */
+static void
+params_split(const struct plan *p, const uint8_t *joined, size_t len, hsm_params *to)
+{
+	size_t second = p->n == 2 ? p->split[1] : p->split[0];
+
+	to->label = (hsm_in){ joined, p->split[0] };
+	if (p->chained)
+		to->aad = (hsm_in){ joined + p->split[0], second - p->split[0] };
+	to->data = (hsm_in){ joined + second, len - second };
+	if (p->chained && p->n == 2 && p->counter[0])
+		to->flags |= HSM_PARAM_CHAIN_LAST;
+	to->flags |= HSM_PARAM_RAW;
 }
 
 CK_RV
 ck_params_kbkdf(const CK_MECHANISM *mechanism, CK_ULONG bytes, hsm_params *params, uint8_t **room)
 {
-	const CK_SP800_108_KDF_PARAMS *p = mechanism->pParameter;
+	const struct given g = given_from(mechanism);
+	struct plan plan = { .chained = mechanism->mechanism != CKM_SP800_108_COUNTER_KDF };
 	struct writer w;
-	size_t split;
 
 	*room = NULL;
-	params->hash = prf_hash(p->prfType);
-	params->flags |= p->prfType == CKM_AES_CMAC ? HSM_PARAM_CMAC : 0;
-	if ((params->hash == HSM_HASH_NONE && p->prfType != CKM_AES_CMAC) || p->ulAdditionalDerivedKeys != 0
-	    || p->pDataParams == NULL || p->ulNumberOfDataParams > PARTS_MAX)
+	params->hash = prf_hash(g.prf);
+	params->flags |= g.prf == CKM_AES_CMAC ? HSM_PARAM_CMAC : 0;
+	if ((params->hash == HSM_HASH_NONE && g.prf != CKM_AES_CMAC) || g.more != 0 || g.parts == NULL || g.n > PARTS_MAX)
 		return CKR_MECHANISM_PARAM_INVALID;
 	writer_init(&w, NULL, 0);
-	if (!parts_read(p, bytes * 8, &w, params, &split))
+	if (!parts_read(&g, bytes * 8, &w, params, &plan))
 		return CKR_MECHANISM_PARAM_INVALID;
 	if ((*room = malloc(w.len + 1)) == NULL)
 		return CKR_HOST_MEMORY;
 	writer_init(&w, *room, w.len);
-	(void)parts_read(p, bytes * 8, &w, params, &split);
-	params->flags |= HSM_PARAM_RAW;
-	params->label = (hsm_in){ *room, split };
-	params->data = (hsm_in){ *room + split, w.len - split };
+	(void)parts_read(&g, bytes * 8, &w, params, &plan);
+	params_split(&plan, *room, w.len, params);
 	return CKR_OK;
 }

@@ -290,7 +290,7 @@ derive_params(const CK_MECHANISM *mechanism, const struct templ *a, hsm_mech *me
 	*room = NULL;
 	if ((rv = ck_params(mechanism, mech, params)) != CKR_OK)
 		return rv;
-	if (*mech != CKM_SP800_108_COUNTER_KDF)
+	if (*mech != CKM_SP800_108_COUNTER_KDF && *mech != CKM_SP800_108_FEEDBACK_KDF && *mech != CKM_SP800_108_DOUBLE_PIPELINE_KDF)
 		return CKR_OK;
 	if ((rv = templ_number(a, CKA_VALUE_LEN, &len)) != CKR_OK)
 		return rv;

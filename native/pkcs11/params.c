@@ -7,7 +7,7 @@
 
 enum form { FORM_NONE, FORM_IV16, FORM_IV8, FORM_IV_ANY, FORM_CTR, FORM_GCM, FORM_GMAC, FORM_CCM, FORM_POLY, FORM_CHACHA, FORM_LENGTH,
 	FORM_PSS, FORM_OAEP, FORM_RSA_AES, FORM_ECDH, FORM_EDDSA, FORM_SIGN_CONTEXT, FORM_HASH_CONTEXT,
-	FORM_STRING, FORM_KEY, FORM_BIT, FORM_CBC_DATA, FORM_DES_CBC_DATA, FORM_HKDF, FORM_KBKDF, FORM_PBKDF2 };
+	FORM_STRING, FORM_KEY, FORM_BIT, FORM_CBC_DATA, FORM_DES_CBC_DATA, FORM_HKDF, FORM_KBKDF, FORM_FEEDBACK, FORM_PBKDF2 };
 
 /* Numbers first..last have the form; what is not here has none. */
 static const struct { CK_MECHANISM_TYPE first, last; enum form form; } forms[] = {
@@ -37,6 +37,8 @@ static const struct { CK_MECHANISM_TYPE first, last; enum form form; } forms[] =
 	{ CKM_EXTRACT_KEY_FROM_KEY, CKM_EXTRACT_KEY_FROM_KEY, FORM_BIT },
 	{ CKM_CONCATENATE_BASE_AND_DATA, CKM_XOR_BASE_AND_DATA, FORM_STRING },
 	{ CKM_SP800_108_COUNTER_KDF, CKM_SP800_108_COUNTER_KDF, FORM_KBKDF },
+	{ CKM_SP800_108_FEEDBACK_KDF, CKM_SP800_108_FEEDBACK_KDF, FORM_FEEDBACK },
+	{ CKM_SP800_108_DOUBLE_PIPELINE_KDF, CKM_SP800_108_DOUBLE_PIPELINE_KDF, FORM_KBKDF },
 	{ CKM_PKCS5_PBKD2, CKM_PKCS5_PBKD2, FORM_PBKDF2 },
 	{ CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE, FORM_ECDH },
 	{ CKM_RSA_AES_KEY_WRAP, CKM_RSA_AES_KEY_WRAP, FORM_RSA_AES },
@@ -99,6 +101,15 @@ static const struct { CK_MECHANISM_TYPE digest, mgf; CK_ULONG kdf, prf; hsm_hash
 static hsm_hash hash_by_digest(CK_MECHANISM_TYPE n) { HASH_BY(digest, n); }
 static hsm_hash hash_by_mgf(CK_ULONG n) { HASH_BY(mgf, n); }
 static hsm_hash hash_by_kdf(CK_ULONG n) { HASH_BY(kdf, n); }
+/* CKD_SHA1_KDF_SP800 and on, in the order of the hashes. */
+static hsm_hash
+hash_by_sp800_kdf(CK_ULONG n)
+{
+	static const hsm_hash order[] = { HSM_SHA1, HSM_SHA224, HSM_SHA256, HSM_SHA384, HSM_SHA512,
+		HSM_SHA3_224, HSM_SHA3_256, HSM_SHA3_384, HSM_SHA3_512 };
+
+	return n >= CKD_SHA1_KDF_SP800 && n <= CKD_SHA3_512_KDF_SP800 ? order[n - CKD_SHA1_KDF_SP800] : HSM_HASH_NONE;
+}
 static hsm_hash hash_by_prf(CK_ULONG n) { HASH_BY(prf, n); }
 
 /* A view of bytes the caller names; false for a length with no bytes, or one
@@ -163,7 +174,10 @@ read_rsa_aes(const CK_RSA_AES_KEY_WRAP_PARAMS *p, hsm_params *to)
 static bool
 read_ecdh(const CK_ECDH1_DERIVE_PARAMS *p, hsm_params *to)
 {
-	if (p->kdf != CKD_NULL && (to->hash = hash_by_kdf(p->kdf)) == HSM_HASH_NONE)
+	if (p->kdf != CKD_NULL && (to->hash = hash_by_kdf(p->kdf)) == HSM_HASH_NONE
+	    && (to->hash = hash_by_sp800_kdf(p->kdf)) != HSM_HASH_NONE)
+		to->flags |= HSM_PARAM_COUNTER_FIRST;
+	if (p->kdf != CKD_NULL && to->hash == HSM_HASH_NONE)
 		return false;
 	if (p->kdf == CKD_NULL && p->ulSharedDataLen != 0)
 		return false;
@@ -275,6 +289,11 @@ read_kdf(enum form form, const CK_MECHANISM *m, hsm_params *to)
 		return SIZED(CK_HKDF_PARAMS) && read_hkdf(m->pParameter, to);
 	case FORM_KBKDF:
 		return SIZED(CK_SP800_108_KDF_PARAMS);  /* read by ck_params_kbkdf, which knows the key's length */
+	case FORM_FEEDBACK: {
+		const CK_SP800_108_FEEDBACK_KDF_PARAMS *p = m->pParameter;
+
+		return SIZED(*p) && view(&to->iv, p->pIV, p->ulIVLen);
+	}
 	case FORM_PBKDF2:
 		return SIZED(CK_PKCS5_PBKD2_PARAMS2) && read_pbkdf2(m, to);
 	default:
