@@ -87,6 +87,11 @@ export function pythonClients(): string {
   return pythonEnvironment('aws', ['awscli==1.45.11', 'boto3==1.43.11', 'cryptography==45.0.7']);
 }
 
+/** AWS Encryption SDK with the keyrings of the Material Providers Library. */
+export function encryptionSdkPython(): string {
+  return pythonEnvironment('esdk', ['aws-encryption-sdk[MPL]==4.0.7', 'aws-cryptographic-material-providers==1.11.1', 'boto3==1.43.11']);
+}
+
 /** The npm packages of test/clients/node, by its lock file; answers the folder that holds node_modules. */
 export function nodeClients(): string {
   const from = join(import.meta.dirname, 'node');
@@ -95,6 +100,17 @@ export function nodeClients(): string {
     for (const file of files) cpSync(file, join(to, file.slice(from.length)));
     build('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], to);
   });
+}
+
+/** A script of test/clients/node, laid beside those packages so that it finds them. */
+export function nodeScript(name: string): string {
+  const from = join(import.meta.dirname, 'node');
+  const scripts = readdirSync(from).filter((f) => f.endsWith('.mjs')).sort();
+  const hash = createHash('sha256').update(scripts.map((f) => readFileSync(join(from, f), 'utf8')).join('\0')).digest('hex').slice(0, 16);
+  const to = join(nodeClients(), hash);
+  mkdirSync(to, { recursive: true });
+  for (const script of scripts) cpSync(join(from, script), join(to, script));
+  return join(to, name);
 }
 
 // One package at a time: the machine is shared.
