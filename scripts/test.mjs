@@ -42,11 +42,15 @@ if (only.length === 0) {
   });
 }
 
+// The full run has the real clients against one server, in a stage of their own.
+const clientsApart = process.env.STRONGROOM_TEST_FULL !== undefined && only.length === 0;
+
 await stage('vitest', async () => {
   const report = join(root, 'build', 'vitest.json');
   mkdirSync(join(root, 'build'), { recursive: true });
   rmSync(report, { force: true });
-  const { code } = await run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...only]);
+  const { code } = await run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`,
+    ...(clientsApart ? ['--exclude', 'test/clients/**'] : []), ...only]);
   if (!existsSync(report)) return count(false);
   const found = JSON.parse(readFileSync(report, 'utf8'));
   total.passed += found.numPassedTests;
@@ -55,6 +59,18 @@ await stage('vitest', async () => {
   // A file that does not load, or an unhandled error, is a failure without a failed test.
   if (code !== 0 && found.numFailedTests === 0) count(false);
 });
+
+if (clientsApart) {
+  await stage('clients', async () => {
+    const { code, text } = await run(process.execPath, ['scripts/clients.mjs']);
+    const line = text.match(/^(\d+) passed, (\d+) failed, (\d+) skipped$/m);
+    if (line === null) return count(false);
+    total.passed += Number(line[1]);
+    total.failed += Number(line[2]);
+    total.skipped += Number(line[3]);
+    if (code !== 0 && Number(line[2]) === 0) count(false);
+  });
+}
 
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
