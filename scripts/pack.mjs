@@ -92,6 +92,9 @@ function packaged({ scripts, devDependencies, dependencies, optionalDependencies
     peerDependencies: optionalDependencies,
     peerDependenciesMeta: Object.fromEntries(Object.keys(optionalDependencies).map((name) => [name, { optional: true }])),
     dependencies: Object.fromEntries(external.sort().map((name) => [name, known[name]])),
+    // Loads a PKCS#11 module as a custom key store; who wants that installs it beside, and needs a compiler for it.
+    peerDependencies: { pkcs11js: version('pkcs11js') },
+    peerDependenciesMeta: { pkcs11js: { optional: true } },
   };
 }
 
