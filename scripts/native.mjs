@@ -63,11 +63,14 @@ const inputs = {
   SQLITE_DIR: sqlite,
 };
 
+// For other builds of the same library (scripts/arm64.mjs).
+const printed = { ...inputs, AWSLC_SOURCE: () => found.awslc, AWSLC_OPTIONS: () => JSON.stringify([...generator, ...options]) };
+
 const args = process.argv.slice(2);
 const take = (flag) => { const i = args.indexOf(flag); return i < 0 ? undefined : args.splice(i, 2)[1]; };
 const print = take('--print');
 if (print !== undefined) {
-  console.log(inputs[print]());
+  console.log(printed[print]());
 } else {
   const dir = join(root, 'build', take('--dir') ?? 'native');
   const target = take('--target');
