@@ -31,6 +31,7 @@
 
 #include "../base/arena.h"
 #include "../base/bytes.h"
+#include "../base/mark.h"
 #include "../base/state.h"
 
 #define POOL_LEN ((size_t)1024)
@@ -152,7 +153,7 @@ draw_check(const uint8_t *out, size_t len)
 	if (len < 16 || me.pool == NULL)
 		return HSM_OK;
 	print = print_of(out);
-	if (print == me.pool->print)
+	if (mark_shown(print == me.pool->print))
 		goto stuck;
 	me.pool->print = print;
 	for (size_t i = 16; i + 16 <= len; i += 16)

@@ -129,6 +129,7 @@ engine_final(struct engine *e, hsm_out *out)
 		memcpy(e->iv, iv, BLOCK);       /* a short room may make the caller come again */
 	}
 	n = padding_len(last);
+	mark_public(&n, sizeof n);      /* the caller is told: how long the message is, or that there is none */
 	if (n == 0)
 		return HSM_E_CIPHERTEXT;
 	if ((st = out_need(out, BLOCK - n)) == HSM_OK)

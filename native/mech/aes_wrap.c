@@ -42,7 +42,7 @@ kw_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *out
 		return out_done(out, HSM_E_CIPHERTEXT_LEN);
 	if ((st = out_need(out, in.len - 8)) != HSM_OK || out->ptr == NULL)
 		return st;
-	if (AES_unwrap_key(&aes_of(key)->dec, iv, out->ptr, in.ptr, in.len) < 0) {
+	if (mark_shown(AES_unwrap_key(&aes_of(key)->dec, iv, out->ptr, in.ptr, in.len)) < 0) {
 		bytes_wipe(out->ptr, in.len - 8);
 		return out_done(out, library_status(HSM_E_CIPHERTEXT));
 	}
@@ -92,8 +92,8 @@ kwp_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *ou
 		return out_need(out, in.len - 8);
 	if ((st = secret_alloc(&clear, in.len)) != HSM_OK)
 		return out_done(out, st);
-	if (AES_unwrap_key_padded(&aes_of(key)->dec, clear.ptr, &len, clear.len, in.ptr, in.len))
-		st = out_bytes(out, (hsm_in){ clear.ptr, len });
+	if (mark_shown(AES_unwrap_key_padded(&aes_of(key)->dec, clear.ptr, &len, clear.len, in.ptr, in.len)))
+		st = out_shown(out, clear.ptr, len);
 	else
 		st = library_status(HSM_E_CIPHERTEXT);
 	secret_wipe(&clear);
@@ -120,6 +120,19 @@ pkcs7_seal(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *
 	return st;
 }
 
+/* Length of the padding that ends these eight bytes, 0 if it is none. KW has
+ * authenticated it, and still it is looked at in constant time. */
+static size_t
+padding_len(const uint8_t last[8])
+{
+	unsigned n = last[7], bad = (n - 1u) >> 8 | (8u - n) >> 8;
+
+	for (unsigned i = 0; i < 8; i++)
+		bad |= (7u - i - n) >> 8 & (last[i] ^ n);       /* all ones where i is padding */
+	bad = (bad | (0u - bad)) >> 31;
+	return n & (bad - 1u);
+}
+
 static hsm_status
 pkcs7_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *out)
 {
@@ -137,16 +150,9 @@ pkcs7_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *
 	room = (hsm_out){ padded.ptr, padded.len, 0 };
 	if ((st = kw_open(key, params, in, &room)) != HSM_OK)
 		goto out;
-	/* KW authenticated the padding: no oracle in looking at it. */
-	st = HSM_E_CIPHERTEXT;
-	pad = padded.ptr[room.len - 1];
-	if (pad == 0 || pad > 8)
-		goto out;
-	for (size_t i = room.len - pad; i < room.len; i++) {
-		if (padded.ptr[i] != pad)
-			goto out;
-	}
-	st = out_bytes(out, (hsm_in){ padded.ptr, room.len - pad });
+	pad = padding_len(padded.ptr + room.len - 8);
+	mark_public(&pad, sizeof pad);
+	st = pad == 0 ? HSM_E_CIPHERTEXT : out_bytes(out, (hsm_in){ padded.ptr, room.len - pad });
 out:
 	secret_wipe(&padded);
 	return out_done(out, st);

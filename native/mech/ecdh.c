@@ -47,9 +47,9 @@ x_of_product(const struct ec_key *e, const EC_POINT *point, uint8_t *x_bytes)
 	bool ok;
 
 	ok = product != NULL && x != NULL && EC_POINT_mul(e->group, product, NULL, point, EC_KEY_get0_private_key(e->ec), NULL)
-	     && !EC_POINT_is_at_infinity(e->group, product)
-	     && EC_POINT_get_affine_coordinates_GFp(e->group, product, x, NULL, NULL)
-	     && BN_bn2bin_padded(x_bytes, e->field_len, x);
+	     && !mark_shown(EC_POINT_is_at_infinity(e->group, product))         /* no: the order is prime */
+	     && mark_shown(EC_POINT_get_affine_coordinates_GFp(e->group, product, x, NULL, NULL))
+	     && mark_shown(BN_bn2bin_padded(x_bytes, e->field_len, x));
 	EC_POINT_free(product);
 	BN_clear_free(x);
 	return ok;

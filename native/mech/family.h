@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "../base/arena.h"
+#include "../base/mark.h"
 #include "mech.h"
 
 struct family {
@@ -30,6 +31,8 @@ struct family {
 hsm_in attr_find(const hsm_attr *attrs, size_t n, uint32_t type, bool *there);
 /* Answers for component slots. */
 hsm_status out_bytes(hsm_out *out, hsm_in bytes);
+/* The same for what was opened just now: how long it is shows. */
+hsm_status out_shown(hsm_out *out, const uint8_t *bytes, size_t len);
 hsm_status out_number(hsm_out *out, uint64_t value);     /* native uint64 */
 
 /* What the library's error queue says, and empties it: HSM_E_MEMORY when an

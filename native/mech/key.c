@@ -54,6 +54,13 @@ out_bytes(hsm_out *out, hsm_in bytes)
 }
 
 hsm_status
+out_shown(hsm_out *out, const uint8_t *bytes, size_t len)
+{
+	mark_public(&len, sizeof len);
+	return out_bytes(out, (hsm_in){ bytes, len });
+}
+
+hsm_status
 out_number(hsm_out *out, uint64_t value)
 {
 	return out_bytes(out, (hsm_in){ (const uint8_t *)&value, sizeof value });

@@ -145,7 +145,7 @@ montgomery_agree(const struct key *key, hsm_in peer, struct secret *shared)
 
 	if ((st = peer_read(peer, point)) != HSM_OK || (st = secret_alloc(shared, 32)) != HSM_OK)
 		return st;
-	if (X25519(shared->ptr, m->priv, point))
+	if (mark_shown(X25519(shared->ptr, m->priv, point)))
 		return HSM_OK;
 	secret_wipe(shared);            /* a point of small order: the secret would be zero */
 	return library_status(HSM_E_PARAM);

@@ -91,10 +91,10 @@ rsa_oaep_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_ou
 		return out_done(out, st);
 	if ((ctx = oaep_context(k, &o, params->label, EVP_PKEY_decrypt_init)) == NULL)
 		st = library_status(HSM_E_CRYPTO);
-	else if (!EVP_PKEY_decrypt(ctx, clear.ptr, &len, in.ptr, in.len))
+	else if (!mark_shown(EVP_PKEY_decrypt(ctx, clear.ptr, &len, in.ptr, in.len)))
 		st = library_status(HSM_E_CIPHERTEXT);
 	else
-		st = out_bytes(out, (hsm_in){ clear.ptr, len });
+		st = out_shown(out, clear.ptr, len);
 	EVP_PKEY_CTX_free(ctx);
 	secret_wipe(&clear);
 	return out_done(out, st);
@@ -155,8 +155,8 @@ hybrid_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_out 
 	if (room.len != 16 && room.len != 24 && room.len != 32)
 		goto out;
 	if (AES_set_decrypt_key(fresh, (unsigned)room.len * 8, &schedule) == 0
-	    && AES_unwrap_key_padded(&schedule, clear.ptr, &len, clear.len, in.ptr + k->len, in.len - k->len))
-		st = out_bytes(out, (hsm_in){ clear.ptr, len });
+	    && mark_shown(AES_unwrap_key_padded(&schedule, clear.ptr, &len, clear.len, in.ptr + k->len, in.len - k->len)))
+		st = out_shown(out, clear.ptr, len);
 out:
 	bytes_wipe(fresh, sizeof fresh);
 	bytes_wipe(&schedule, sizeof schedule);

@@ -129,6 +129,7 @@ pkcs_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *o
 		goto out;
 	}
 	len = message_choose(em.ptr, made.ptr, made_len, em.len);
+	mark_public(&len, sizeof len);          /* the message's, or the made-up one's */
 	st = out_bytes(out, (hsm_in){ em.ptr + em.len - len, len });
 out:
 	secret_wipe(&em);

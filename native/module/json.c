@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../base/arena.h"
+#include "../base/mark.h"
 #include "hsm.h"
 #include "text.h"
 
@@ -171,6 +172,13 @@ spelled_start(hsm_in raw)
 
 /* ---- strings -------------------------------------------------------------- */
 
+/* Quote, backslash or control; the one bit of a character that shows. */
+static bool
+is_special(uint8_t c)
+{
+	return mark_shown((int)((((c ^ '"') - 1u) | ((c ^ '\\') - 1u) | (c - 0x20u)) >> 31)) != 0;
+}
+
 /* How far plain characters go: neither quote, backslash nor control. Eight at
  * once; no character of base64 is told from another. */
 static const uint8_t *
@@ -184,11 +192,11 @@ plain_run(const uint8_t *at, const uint8_t *end)
 		quote = w ^ ones * '"';
 		slash = w ^ ones * '\\';
 		special = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((w - ones * 0x20) & ~w);
-		if ((special & tops) != 0)
+		if (mark_shown((special & tops) != 0))
 			break;
 		at += 8;
 	}
-	while (at < end && *at != '"' && *at != '\\' && *at >= 0x20)
+	while (at < end && !is_special(*at))
 		at++;
 	return at;
 }
@@ -404,6 +412,7 @@ decode(hsm_in raw, bool escaped, size_t len, uint8_t *out, size_t cap, size_t *o
 		memcpy(last, raw.ptr + quads * 4, 4);
 	}
 	tail_len = base64_last(last, tail, &bad);
+	mark_public(&bad, sizeof bad);
 	*out_len = quads * 3 + tail_len;
 	if (bad == 0 && *out_len <= cap)
 		memcpy(out + quads * 3, tail, tail_len);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "../base/mark.h"
+
 #include "hsm.h"
 
 /* ---- UTF-8 ---------------------------------------------------------------- */
@@ -42,12 +44,12 @@ utf8_valid(hsm_in bytes)
 	while (i < bytes.len) {
 		if (bytes.len - i >= sizeof eight) {
 			memcpy(&eight, bytes.ptr + i, sizeof eight);
-			if ((eight & 0x8080808080808080u) == 0) {
+			if (mark_shown((eight & 0x8080808080808080u) == 0)) {
 				i += sizeof eight;
 				continue;
 			}
 		}
-		len = bytes.ptr[i] < 0x80 ? 1 : utf8_sequence(bytes.ptr + i, bytes.len - i);
+		len = mark_shown((bytes.ptr[i] & 0x80) == 0) ? 1 : utf8_sequence(bytes.ptr + i, bytes.len - i);
 		if (len == 0)
 			return false;
 		i += len;
