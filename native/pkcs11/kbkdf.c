@@ -37,6 +37,30 @@ prf_hash(CK_MECHANISM_TYPE prf)
 	}
 }
 
+/* Bytes that one turn of the function gives. */
+static CK_ULONG
+prf_len(hsm_hash hash)
+{
+	switch (hash) {
+	case HSM_SHA1:
+		return 20;
+	case HSM_SHA224:
+	case HSM_SHA3_224:
+		return 28;
+	case HSM_SHA256:
+	case HSM_SHA3_256:
+		return 32;
+	case HSM_SHA384:
+	case HSM_SHA3_384:
+		return 48;
+	case HSM_SHA512:
+	case HSM_SHA3_512:
+		return 64;
+	default:
+		return 16;              /* AES-CMAC */
+	}
+}
+
 static bool
 width_fits(CK_ULONG bits, CK_ULONG max)
 {
@@ -97,9 +121,12 @@ part_read(const CK_PRF_DATA_PARAM *part, CK_ULONG bits, struct writer *w, hsm_pa
 	case CK_SP800_108_DKM_LENGTH: {
 		const CK_SP800_108_DKM_LENGTH_FORMAT *f = part->pValue;
 
-		/* One key is derived: its sum is its own length either way. */
-		if (f == NULL || part->ulValueLen != sizeof *f || !width_fits(f->ulWidthInBits, 64)
-		    || f->dkmLengthMethod != CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS)
+		if (f == NULL || part->ulValueLen != sizeof *f || !width_fits(f->ulWidthInBits, 64))
+			return false;
+		/* One key is derived: its own length, or that of the turns it takes. */
+		if (f->dkmLengthMethod == CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS)
+			bits = (bits + 8 * prf_len(to->hash) - 1) / (8 * prf_len(to->hash)) * (8 * prf_len(to->hash));
+		else if (f->dkmLengthMethod != CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS)
 			return false;
 		length_write(w, bits, f->ulWidthInBits, f->bLittleEndian);
 		return true;
