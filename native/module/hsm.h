@@ -50,7 +50,7 @@ typedef struct {
 	const char *library;            /* "AWS-LC 5.12.0" */
 	hsm_mode mode;
 	bool unsealed, approved_only;
-	const char *unseal;             /* "keyfile", "passphrase", "" */
+	const char *unseal;             /* "keyfile", "passphrase", "shares", "held", "" */
 } hsm_info;
 
 /* Power on: arena, integrity, self-tests. Idempotent, counted; the last
@@ -71,16 +71,57 @@ HSM_MUST_USE hsm_status hsm_mech_describe(hsm_mech id, hsm_mech_info *info);
 
 /* ---- root key and partitions ------------------------------------------- */
 
-/* How the root key is held at rest. The core reads and writes the files. */
-typedef enum { HSM_UNSEAL_KEYFILE, HSM_UNSEAL_PASSPHRASE } hsm_unseal;
+/* How the root key is held at rest: in unseal slots, each of which opens it
+ * alone. The core reads and writes the files.
+ * KEYFILE: a file the core makes. PASSPHRASE: in a file it reads. SHARES: any
+ * `threshold` of `count` texts that people keep. HELD: what somebody else
+ * answers (another token, another KMS) together with a file the core makes;
+ * neither is of use alone. */
+typedef enum { HSM_UNSEAL_KEYFILE, HSM_UNSEAL_PASSPHRASE, HSM_UNSEAL_SHARES, HSM_UNSEAL_HELD, HSM_UNSEAL_UNKNOWN } hsm_unseal;
 
-/* Make a root key. path: the key file (made, 0600, refused if there) or the
- * passphrase file (read). header: versioned, authenticated, public; store it.
- * The mode is sealed into it for ever. */
+#define HSM_SHARES_MAX 32u
+#define HSM_SHARE_TEXT 99u              /* characters of a share: "srs1-" and 19 groups of 4 */
+#define HSM_NOTE_MAX 2048u
+#define HSM_SLOTS_MAX 16u
+
+typedef struct {
+	hsm_unseal how;
+	const char *path;               /* KEYFILE, HELD: made, 0600, refused if there. PASSPHRASE: read */
+	uint32_t threshold, count;      /* SHARES */
+	hsm_in note;                    /* HELD: public, in the header: whom to ask, and what */
+	hsm_in answer;                  /* HELD: 16..64 secret bytes, the same each time */
+} hsm_slot;
+
+typedef struct { hsm_unseal how; uint32_t threshold, count; } hsm_slot_info;
+
+/* Make a root key with one slot. header: versioned, authenticated, public;
+ * store it. The mode is sealed into it for ever. shares: for SHARES the texts,
+ * each ended by a line feed, count * (HSM_SHARE_TEXT + 1) bytes; they leave
+ * this once. hsm_root_create: a slot by its path alone. */
+HSM_MUST_USE hsm_status hsm_root_make(hsm_mode mode, const hsm_slot *slot, hsm_out *shares, hsm_out *header);
 HSM_MUST_USE hsm_status hsm_root_create(hsm_mode mode, hsm_unseal how, const char *path, hsm_out *header);
-/* HSM_E_ROOT: another store's root; HSM_E_PIN: wrong passphrase; HSM_E_IO. */
+/* By any slot of that kind (SHARES: hsm_share_put). HSM_E_ROOT: another
+ * store's root, or no such slot; HSM_E_PIN: wrong passphrase or answer; HSM_E_IO. */
+HSM_MUST_USE hsm_status hsm_root_open_slot(hsm_in header, const hsm_slot *slot);
 HSM_MUST_USE hsm_status hsm_root_open(hsm_in header, hsm_unseal how, const char *path);
 void hsm_root_close(void);              /* seal: partitions and keys are wiped */
+/* What the header says of slot i; unauthenticated before the root is open.
+ * note: empty but for HELD. HSM_E_ARGS: past the end. */
+HSM_MUST_USE hsm_status hsm_root_slot_at(hsm_in header, uint32_t i, hsm_slot_info *info, hsm_out *note);
+/* The header of the open root with a slot more, or without one: store it in
+ * the old one's place. The last slot stays. HSM_E_ROOT, HSM_E_INTEGRITY: not
+ * the open root's header. */
+HSM_MUST_USE hsm_status hsm_root_slot_add(hsm_in header, const hsm_slot *slot, hsm_out *shares, hsm_out *fresh);
+HSM_MUST_USE hsm_status hsm_root_slot_remove(hsm_in header, uint32_t i, hsm_out *fresh);
+/* Shares come one at a time, from whoever holds them, and wait in the arena.
+ * purpose "unseal": enough of them open the root. Any other (1..64 bytes): the
+ * root is open, and enough of them, of its present header, approve this very
+ * purpose; shares for another begin anew. *have is *need when it is done.
+ * HSM_E_FORMAT: no share, or mistyped; HSM_E_ROOT: of another set;
+ * HSM_E_EXISTS: came already; HSM_E_PIN: together they open nothing, and are
+ * forgotten. */
+HSM_MUST_USE hsm_status hsm_share_put(hsm_in header, hsm_in purpose, hsm_in share, uint32_t *have, uint32_t *need);
+void hsm_share_drop(void);
 
 /* An account's partition: a fresh account key, sealed under the root. Losing
  * `sealed` shreds every key in it. account: 1..64 bytes. */

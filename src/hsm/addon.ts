@@ -22,6 +22,16 @@ export interface Addon extends TokenFileAddon {
   rootCreateSlow(mode: number, how: number, path: string, header: Uint8Array): Promise<number>;
   rootOpen(header: Uint8Array, how: number, path: string): void;
   rootOpenSlow(header: Uint8Array, how: number, path: string): Promise<void>;
+  rootMake(mode: number, how: number, path: string, shape: number, note: Uint8Array, answer: Uint8Array, shares: Uint8Array | undefined, header: Uint8Array): number[];
+  rootMakeSlow(mode: number, how: number, path: string, shape: number, note: Uint8Array, answer: Uint8Array, shares: Uint8Array | undefined, header: Uint8Array): Promise<number[]>;
+  rootOpenSlot(header: Uint8Array, how: number, path: string, shape: number, note: Uint8Array, answer: Uint8Array): void;
+  rootOpenSlotSlow(header: Uint8Array, how: number, path: string, shape: number, note: Uint8Array, answer: Uint8Array): Promise<void>;
+  rootSlotAt(header: Uint8Array, index: number, note: Uint8Array): number[];
+  rootSlotAdd(header: Uint8Array, how: number, path: string, shape: number, note: Uint8Array, answer: Uint8Array, shares: Uint8Array | undefined, fresh: Uint8Array): number[];
+  rootSlotAddSlow(header: Uint8Array, how: number, path: string, shape: number, note: Uint8Array, answer: Uint8Array, shares: Uint8Array | undefined, fresh: Uint8Array): Promise<number[]>;
+  rootSlotRemove(header: Uint8Array, index: number, fresh: Uint8Array): number;
+  sharePut(header: Uint8Array, purpose: string, share: Uint8Array): number[];
+  shareDrop(): void;
   rootClose(): void;
   partitionCreate(account: string, sealed: Uint8Array): [partition: number, length: number];
   partitionOpen(account: string, sealed: Uint8Array): number;

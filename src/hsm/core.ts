@@ -5,6 +5,8 @@
  * passed for a session. Results are written into Buffers that the caller brings; lengths come back.
  * Secret payload only ever lies in a {@link Payload}. Every failure is an {@link HsmError}.
  */
+import type { RootSlots } from './root.ts';
+
 declare const brand: unique symbol;
 type Brand<T extends string> = number & { readonly [brand]: T };
 
@@ -197,6 +199,8 @@ export interface Core {
   createRoot(mode: Mode, unseal: Unseal): Buffer;
   openRoot(header: Buffer, unseal: Unseal): void;
   closeRoot(): void;
+  /** Its unseal slots, and the shares people keep. */
+  readonly rootSlots: RootSlots;
 
   createPartition(account: string): { readonly sealed: Buffer; readonly partition: PartitionHandle };
   openPartition(account: string, sealed: Buffer): PartitionHandle;

@@ -7,6 +7,7 @@ import { loadAddon, type Addon, type AddonParams } from './addon.ts';
 import { packAttributes } from './attributes.ts';
 import { MECH, SALT_DIGEST } from './numbers.ts';
 import { PayloadPool } from './payload.ts';
+import { AddonRootSlots } from './root.ts';
 import { TokenFiles } from './token-files.ts';
 
 export interface CoreOptions {
@@ -55,11 +56,13 @@ export class NativeCore implements Core, ImportCore, KeepCore, RecipientCore {
   #tokenFiles: TokenFiles | undefined;
   readonly #take = (length: number): Payload => this.#payloads.take(length);
   readonly #names = new WeakMap<readonly string[], Buffer>();
+  readonly rootSlots: AddonRootSlots;
   #open = true;
 
   constructor(addon: Addon) {
     this.#addon = addon;
     this.#payloads = new PayloadPool(addon);
+    this.rootSlots = new AddonRootSlots(addon, this.#take);
   }
 
   // ---- the module

@@ -7,8 +7,8 @@ import { loadCore, type NativeCore } from '../../src/hsm/native.ts';
 import { packContext } from '../../src/hsm/context.ts';
 import type { SigV4Request } from '../../src/hsm/core.ts';
 import {
-  Reader, block16, canonicalContext, closeEnvelope, closeSealed, derive, examples, fingerprint, openAccount, openCms, openCredential, openEnvelope, openImportToken, openRoot,
-  openSealed, packNames, readKeyFile, recordMac, slotKeyOfPassphrase, writeAccount, writeCredential, writeKeyFile, writeRoot, type Names,
+  Reader, block16, canonicalContext, closeEnvelope, closeSealed, derive, examples, fingerprint, joinShares, openAccount, openCms, openCredential, openEnvelope, openImportToken, openRoot,
+  openSealed, packNames, readKeyFile, readShare, recordMac, slotKeyOfAnswer, slotKeyOfPassphrase, writeAccount, writeCredential, writeKeyFile, writeRoot, type Names,
 } from './reader.ts';
 
 const of = (page: Readonly<Record<string, Buffer>>) => (name: string): Buffer => {
@@ -53,6 +53,19 @@ describe('the worked examples, by a reader written from the pages', () => {
     expect(hex(writeRoot(opened, 1, Buffer.alloc(0), file.slotKey, root('header').subarray(36, 52)))).toBe(hex(root('header')));
     const byPassphrase = openRoot(root('passphrase_header'), (_, params) => slotKeyOfPassphrase(root('passphrase').toString(), params));
     expect(hex(byPassphrase.key)).toBe(hex(root('root_key')));
+    const shares = ['share_1', 'share_2', 'share_3'].map((name) => readShare(root(name).toString()));
+    for (const some of [[0, 1], [2, 0], [1, 2]]) {
+      const byShares = openRoot(root('shares_header'), (kind, params) => {
+        expect([kind, hex(params)]).toEqual([3, `${hex(shares[0]!.set)}0203`]);
+        return joinShares(some.map((i) => shares[i]!));
+      });
+      expect(hex(byShares.key)).toBe(hex(root('root_key')));
+    }
+    const byAnswer = openRoot(root('held_header'), (kind, params) => {
+      expect([kind, params.toString()]).toEqual([4, root('note').toString()]);
+      return slotKeyOfAnswer(file.slotKey, root('answer'));
+    });
+    expect(hex(byAnswer.key)).toBe(hex(root('root_key')));
     const account = openAccount(opened, root('account').toString(), root('account_sealed'));
     expect(hex(account.key)).toBe(hex(root('account_key')));
     expect(hex(writeAccount(opened, account, root('account_sealed').subarray(29, 45)))).toBe(hex(root('account_sealed')));

@@ -2,7 +2,7 @@
  * A second reader (and writer) of the formats in docs/formats: written from those pages, on node:crypto, and
  * sharing nothing with the core. What it opens, the pages describe.
  */
-import { createCipheriv, createDecipheriv, createHmac, pbkdf2Sync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 const u8 = (value: number): Buffer => Buffer.of(value);
@@ -83,12 +83,45 @@ export function readKeyFile(file: Buffer): { readonly rootId: Buffer; readonly s
 export const slotKeyOfPassphrase = (passphrase: string, params: Buffer): Buffer =>
   pbkdf2Sync(passphrase, params.subarray(4), params.readUInt32BE(), 32, 'sha512');
 
+/** What a slot's blob is bound to beside the name. */
+const boundParams = (params: Buffer): Buffer => (params.length > 64 ? createHash('sha256').update(params).digest() : params);
+
+export const slotKeyOfAnswer = (part: Buffer, answer: Buffer): Buffer => derive(part, 'held slot', answer, 32);
+
+/** GF(256) by logarithms to the base 3. */
+const powers: number[] = [];
+for (let x = 1; powers.length < 255;) {
+  powers.push(x);
+  x ^= (x << 1) ^ (x & 0x80 ? 0x11b : 0);
+}
+const times = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : powers[(powers.indexOf(a) + powers.indexOf(b)) % 255] ?? 0);
+const over = (a: number, b: number): number => (a === 0 ? 0 : powers[(powers.indexOf(a) + 255 - powers.indexOf(b)) % 255] ?? 0);
+
+export interface Share { readonly set: Buffer; readonly threshold: number; readonly place: number; readonly value: Buffer }
+
+export function readShare(text: string): Share {
+  const bits = [...text.slice(5).replaceAll('-', '')].map((c) => 'abcdefghijklmnopqrstuvwxyz234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
+  const raw = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)));
+  const r = new Reader(raw);
+  if (!text.startsWith('srs1-') || r.u8() !== 1) throw new Error('no share');
+  const share = { set: r.take(8), threshold: r.u8(), place: r.u8(), value: r.take(32) };
+  same(r.take(4), createHash('sha256').update('strongroom share').update(raw.subarray(0, 43)).digest().subarray(0, 4), 'check');
+  return share;
+}
+
+export function joinShares(shares: readonly Share[]): Buffer {
+  return Buffer.from(Array.from({ length: 32 }, (_, i) => shares.reduce((sum, { place, value }) => {
+    const weight = shares.filter((other) => other.place !== place).reduce((w, other) => times(w, over(other.place, other.place ^ place)), 1);
+    return sum ^ times(weight, value[i] ?? 0);
+  }, 0)));
+}
+
 const headerMac = (root: Root, covered: Buffer): Buffer =>
   createHmac('sha256', derive(root.key, 'root header', root.id, 32)).update(covered).digest();
 
 export function writeRoot(root: Root, kind: number, params: Buffer, slotKey: Buffer, nonce: Buffer): Buffer {
   const name = Buffer.concat([Buffer.from('SRrt\x01'), u8(root.mode), root.id, u32(root.generation)]);
-  const sealed = closeSealed(slotKey, 'root slot', Buffer.concat([name, u8(kind), block16(params)]), root.key, nonce);
+  const sealed = closeSealed(slotKey, 'root slot', Buffer.concat([name, u8(kind), block16(boundParams(params))]), root.key, nonce);
   const covered = Buffer.concat([name, u8(1), u8(kind), block16(params), block16(sealed)]);
   return Buffer.concat([covered, headerMac(root, covered)]);
 }
@@ -104,7 +137,7 @@ export function openRoot(header: Buffer, slotKey: (kind: number, params: Buffer)
   const kind = r.u8();
   const params = r.block16();
   const sealed = r.block16();
-  const context = Buffer.concat([header.subarray(0, 26), u8(kind), block16(params)]);
+  const context = Buffer.concat([header.subarray(0, 26), u8(kind), block16(boundParams(params))]);
   const root = { id, generation, mode, key: openSealed(slotKey(kind, params), 'root slot', context, sealed) };
   same(headerMac(root, header.subarray(0, r.at)), r.take(32), 'header MAC');
   return root;

@@ -9,7 +9,7 @@ const calls = [...header.matchAll(/\bhsm_(\w+)\([^;{]*\);/g)].map(([, name]) => 
 /** Calls that may run on the queue: slow mechanisms, key generation, PIN and passphrase derivation. */
 const slow = [
   'batch', 'create', 'dataKeyPair', 'decrypt', 'derive', 'encrypt', 'final', 'generatePair', 'importBegin', 'importFinish', 'login', 'once', 'pinCheck', 'pinSet', 'recipientDataKeyPair', 'recipientDecrypt', 'recover', 'rootCreate',
-  'rootOpen', 'selfTest', 'sign', 'tokenCreate', 'tokenExport', 'tokenImport', 'tokenPin', 'tokenPolicy', 'tokenReset', 'unwrap', 'verify', 'wrap',
+  'rootMake', 'rootOpen', 'rootOpenSlot', 'rootSlotAdd', 'selfTest', 'sign', 'tokenCreate', 'tokenExport', 'tokenImport', 'tokenPin', 'tokenPolicy', 'tokenReset', 'unwrap', 'verify', 'wrap',
 ].map((name) => `${name}Slow`);
 
 /** By what a caller gets: a result that is bytes is written into the caller's room. */
@@ -18,14 +18,14 @@ const giving = {
     'approved', 'approvedCarry', 'attrSet', 'begin', 'cancel', 'close', 'copy', 'create', 'credentialClose', 'credentialOpen', 'credentialWrite',
     'decapsulate', 'derive', 'destroy', 'digestCopy', 'find', 'generate', 'generatePair', 'importFinish', 'keyDescribe', 'login', 'logout', 'mechAt', 'mechDescribe', 'objectClose',
     'objectOpen', 'open', 'partitionClose', 'partitionEphemeral', 'partitionOpen', 'partitionRestrict', 'pinCheck', 'pinSet', 'recordCheck', 'rootClose',
-    'rootOpen', 'selfTest', 'selfTestAt', 'sessionClose', 'sessionOpen', 'sessionRole', 'sessionService', 'sigv4Verify', 'tokenDescribe', 'tokenImport', 'tokenOpen',
-    'tokenRefresh', 'unwrap', 'updateKey', 'verify', 'zeroise', 'describe', 'envelopePeek',
+    'rootOpen', 'rootOpenSlot', 'selfTest', 'selfTestAt', 'sessionClose', 'sessionOpen', 'sessionRole', 'sessionService', 'sigv4Verify', 'tokenDescribe', 'tokenImport', 'tokenOpen',
+    'tokenRefresh', 'unwrap', 'updateKey', 'shareDrop', 'sharePut', 'verify', 'zeroise', 'describe', 'envelopePeek',
   ],
   'ciphertext, signature, MAC, digest, public key, sealed or wrapped object, random': [
     'attrGet', 'batch', 'digest', 'encapsulate', 'encrypt', 'envelopeMove', 'envelopeSeal', 'final', 'importBegin', 'keepSeal', 'keepSign', 'objectSeal', 'once', 'partitionCreate',
-    'publicKey', 'random', 'recipientAgree', 'recipientDataKey', 'recipientDataKeyPair', 'recipientDecrypt', 'recipientOpen', 'recipientRandom', 'recordMac', 'rootCreate', 'sha256', 'sign', 'tokenCreate', 'tokenExport', 'tokenMac', 'tokenPin', 'tokenPolicy', 'tokenReset', 'tokenTag', 'update', 'wrap',
+    'publicKey', 'random', 'recipientAgree', 'recipientDataKey', 'recipientDataKeyPair', 'recipientDecrypt', 'recipientOpen', 'recipientRandom', 'recordMac', 'rootCreate', 'rootSlotAt', 'rootSlotRemove', 'sha256', 'sign', 'tokenCreate', 'tokenExport', 'tokenMac', 'tokenPin', 'tokenPolicy', 'tokenReset', 'tokenTag', 'update', 'wrap',
   ],
-  'payload by contract': ['agree', 'credentialCreate', 'dataKey', 'dataKeyPair', 'decrypt', 'envelopeOpen', 'keepOpen', 'kemOpen', 'kemSeal', 'recover'],
+  'payload by contract': ['agree', 'credentialCreate', 'dataKey', 'dataKeyPair', 'decrypt', 'envelopeOpen', 'keepOpen', 'kemOpen', 'kemSeal', 'recover', 'rootMake', 'rootSlotAdd'],
   'bytes the caller gave': ['base64', 'jsonCut', 'payloadAlloc', 'payloadFree', 'payloadWipe'],
 } as const;
 

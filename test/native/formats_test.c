@@ -13,7 +13,7 @@
 #include "module/seal.h"
 #include "module/session.h"
 
-static struct { char name[32]; uint8_t bytes[1024]; size_t len; } found[16];
+static struct { char name[32]; uint8_t bytes[1024]; size_t len; } found[32];
 static size_t found_n;
 
 static void
@@ -46,6 +46,7 @@ read_page(const char *page)
 		if (strncmp(line, "```", 3) == 0) {
 			inside = strcmp(line, "```example\n") == 0;
 		} else if (inside && line[0] != ' ') {
+			assert_true(found_n < sizeof found / sizeof *found);
 			assert_int_equal(sscanf(line, "%31s", found[found_n++].name), 1);
 			take_hex(strchr(line, '='));
 		} else if (inside) {
@@ -155,7 +156,9 @@ static void
 root_md(void **state)
 {
 	const char *file = at("example.key"), *phrase = at("example.phrase");
+	hsm_slot held = { .how = HSM_UNSEAL_HELD, .path = file };
 	struct root_info info;
+	uint32_t have, need;
 
 	(void)state;
 	read_page("root");
@@ -168,6 +171,14 @@ root_md(void **state)
 	check_account();
 	hsm_root_close();
 	assert_int_equal(hsm_root_open(example("passphrase_header"), HSM_UNSEAL_PASSPHRASE, phrase), HSM_OK);
+	check_account();
+	hsm_root_close();
+	assert_int_equal(hsm_share_put(example("shares_header"), IN("unseal"), example("share_3"), &have, &need), HSM_OK);
+	assert_int_equal(hsm_share_put(example("shares_header"), IN("unseal"), example("share_1"), &have, &need), HSM_OK);
+	check_account();
+	hsm_root_close();
+	held.answer = example("answer");
+	assert_int_equal(hsm_root_open_slot(example("held_header"), &held), HSM_OK);
 	check_account();
 }
 
