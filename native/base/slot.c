@@ -140,9 +140,9 @@ try_take(struct slot *s)
 static struct slot *
 take_any(void)
 {
-	for (size_t i = 0; i < count; i++) {
-		size_t at = (me.last + i) % count;
+	size_t at = me.last < count ? me.last : 0;
 
+	for (size_t i = 0; i < count; i++, at = at + 1 < count ? at + 1 : 0) {
 		if (try_take(&slots[at])) {
 			me.last = (unsigned)at;
 			return &slots[at];

@@ -60,23 +60,32 @@ inspect_component(struct object *o, uint32_t type, hsm_out *out)
 	return gate_run(show_run, &w, SHOW_HEAP, SHOW_DEPTH);
 }
 
+/* A look in passing at the session, the object on loan. */
+static hsm_status
+borrow(hsm_session session, hsm_key key, struct object **o)
+{
+	struct session_glance glance;
+	hsm_status st;
+
+	*o = NULL;
+	if ((st = session_look(session, &glance)) != HSM_OK)
+		return st;
+	return object_borrow(session, &glance, key, USE_DESCRIBE, NULL, o);
+}
+
 hsm_status
 hsm_attr_get(hsm_session session, hsm_key key, uint32_t type, hsm_out *value)
 {
-	struct session *s = NULL;
-	struct object *o = NULL;
+	struct object *o;
 	bool ask;
 	hsm_status st;
 
-	if ((st = session_acquire(session, &s)) != HSM_OK)
-		goto out;
-	if ((st = object_acquire(s, key, USE_DESCRIBE, NULL, &o)) != HSM_OK)
+	if ((st = borrow(session, key, &o)) != HSM_OK)
 		goto out;
 	if ((st = facts_get(object_facts(o), type, value, &ask)) == HSM_OK && ask)
 		st = inspect_component(o, type, value);
 out:
 	object_release(o);
-	session_release(s);
 	return out_settle(value, st);
 }
 
@@ -133,16 +142,13 @@ hsm_attr_set(hsm_session session, hsm_key key, const hsm_attr *attrs, size_t n)
 hsm_status
 hsm_key_describe(hsm_session session, hsm_key key, hsm_key_info *info)
 {
-	struct session *s = NULL;
-	struct object *o = NULL;
+	struct object *o;
 	const struct facts *f;
 	hsm_status st;
 
 	*info = (hsm_key_info){ 0 };
-	if ((st = session_acquire(session, &s)) != HSM_OK)
+	if ((st = borrow(session, key, &o)) != HSM_OK)
 		return st;
-	if ((st = object_acquire(s, key, USE_DESCRIBE, NULL, &o)) != HSM_OK)
-		goto out;
 	f = object_facts(o);
 	*info = (hsm_key_info){
 		.klass = f->klass, .spec = f->spec, .use = f->use,
@@ -152,10 +158,8 @@ hsm_key_describe(hsm_session session, hsm_key key, hsm_key_info *info)
 		.local = (f->flags & FACT_LOCAL) != 0, .loaded = atomic_load(&o->residency) == PRESENT,
 		.part = partition_handle(object_partition(o))
 	};
-out:
 	object_release(o);
-	session_release(s);
-	return st;
+	return HSM_OK;
 }
 
 hsm_status

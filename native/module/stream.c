@@ -20,7 +20,7 @@
 #define IV_LEN 12u
 
 struct operation {
-	bool active, started, waiting;
+	_Alignas(64) bool active, started, waiting;
 	bool approved;
 	uint32_t use;
 	const struct mech *mech;
@@ -36,6 +36,16 @@ struct operation {
 };
 
 /* ---- life --------------------------------------------------------------------------------- */
+
+/* A session's operation of one use, made when it is first asked for. Whole
+ * lines: what two sessions do touches nothing in common. */
+static struct operation *
+operation_of(struct operation **slot)
+{
+	if (*slot == NULL && (*slot = aligned_alloc(_Alignof(struct operation), sizeof **slot)) != NULL)
+		memset(*slot, 0, sizeof **slot);
+	return *slot;
+}
 
 void
 operation_end(struct operation *op)
@@ -168,7 +178,7 @@ hsm_begin(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const h
 		st = HSM_E_ARGS;
 		goto out;
 	}
-	if (*slot == NULL && (*slot = calloc(1, sizeof **slot)) == NULL) {
+	if (operation_of(slot) == NULL) {
 		st = HSM_E_MEMORY;
 		goto out;
 	}
@@ -467,7 +477,7 @@ digest_copy(const struct operation *from, struct session *s)
 
 	if (from->mech->clone == NULL)
 		return HSM_E_UNSUPPORTED;
-	if (*slot == NULL && (*slot = calloc(1, sizeof **slot)) == NULL)
+	if (operation_of(slot) == NULL)
 		return HSM_E_MEMORY;
 	x.to = *slot;
 	operation_end(x.to);

@@ -5,10 +5,10 @@
  * policy is the core's; what PKCS#11 asks beyond that (which calls may follow
  * which, how long an answer is) is kept here, in the session.
  *
- * Locks, in the order they are taken: the life lock (shared by every call,
- * exclusive for C_Initialize and C_Finalize), the session's own (one call at
- * a time in a session), a slot's (its counts and lists), the token's. None is
- * shared by two sessions while a key works. */
+ * Locks, in the order they are taken: the session's own (one call at a time
+ * in a session), a slot's (its counts and lists), the token's. None is shared
+ * by two sessions while a key works. C_Initialize and C_Finalize wait for who
+ * is inside (life.c) and end sessions by their locks. */
 #ifndef STRONGROOM_DOOR_H
 #define STRONGROOM_DOOR_H
 
@@ -22,6 +22,7 @@
 #include <pkcs11.h>
 #pragma GCC visibility pop
 
+#include "../base/lock.h"
 #include "../mech/mech.h"        /* the MECH_ words for uses; its functions are the core's own */
 #include "../module/hsm.h"
 #include "../token/token.h"
@@ -39,10 +40,11 @@ struct session;
 
 /* ---- life.c: initialised or not, and who is inside ------------------------ */
 
-/* Every call but a few of general.c begins with one of these and ends with
- * door_leave. CKR_CRYPTOKI_NOT_INITIALIZED. */
+/* Every call that names no session begins with one of these and ends with
+ * door_leave; a few of general.c need neither. CKR_CRYPTOKI_NOT_INITIALIZED. */
 CK_RV door_enter(void);
 void door_leave(void);
+bool door_open(void);
 
 /* ---- slot.c ----------------------------------------------------------------- */
 
@@ -84,7 +86,7 @@ struct op_state {
 };
 
 struct session {
-	pthread_mutex_t lock;
+	_Alignas(64) struct lock lock;  /* neighbours share no line */
 	CK_SESSION_HANDLE handle;       /* 0: free */
 	struct slot *slot;
 	struct token *token;
@@ -102,8 +104,7 @@ struct session {
 	uint8_t *wanted_bytes;
 };
 
-/* Enter with a session: the life lock and the session's own are held until
- * ck_leave, which hands rv through. Its number is a generation above a
+/* Enter with a session: its lock is held until ck_leave, which hands rv through. Its number is a generation above a
  * slot and is never given twice. */
 CK_RV ck_enter(CK_SESSION_HANDLE handle, struct session **s);
 CK_RV ck_leave(struct session *s, CK_RV rv);

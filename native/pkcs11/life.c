@@ -1,25 +1,38 @@
 /* life.c - initialised or not, and who is inside.
  *
- * Every call holds the life lock shared, C_Initialize and C_Finalize hold it
- * alone, so that nothing is taken away under a call. A forked child starts
- * over: it answers CKR_CRYPTOKI_NOT_INITIALIZED until it initialises, and what
+ * Calls that name no session are counted while they run; C_Initialize and
+ * C_Finalize change the stage first and count afterwards, a call counts first
+ * and looks at the stage afterwards, so that nothing is taken away under it.
+ * The counts lie in shards, a line each: two threads share none. A call in a
+ * session holds its session's lock, which C_Finalize takes to end the session,
+ * and needs no count. A forked child starts over: it answers CKR_CRYPTOKI_NOT_INITIALIZED until it initialises, and what
  * it inherited is left alone, because other threads of the parent may have
  * held any of it half-way. */
 #include <string.h>
+#include <time.h>
 
 #include "door.h"
 
-static pthread_rwlock_t life = PTHREAD_RWLOCK_INITIALIZER;
+enum stage { CLOSED, CHANGING, OPEN };
+
+#define SHARDS 16u
+
+static _Atomic enum stage stage;
+static struct { _Alignas(64) _Atomic int64_t n; } inside[SHARDS];
+static pthread_mutex_t change = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-static bool initialised;
+
+static const struct timespec nap = { 0, 50000 };
 
 static void
 child_start(void)
 {
-	static const pthread_rwlock_t fresh = PTHREAD_RWLOCK_INITIALIZER;
+	static const pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
 
-	memcpy(&life, &fresh, sizeof life);
-	initialised = false;
+	memcpy(&change, &fresh, sizeof change);
+	for (unsigned i = 0; i < SHARDS; i++)
+		atomic_store(&inside[i].n, 0);
+	atomic_store(&stage, CLOSED);
 	ck_slots_forget();
 	ck_sessions_forget();
 	ck_states_forget();
@@ -31,20 +44,61 @@ watch_fork(void)
 	(void)!pthread_atfork(NULL, NULL, child_start);
 }
 
+/* Threads take shards in turn. */
+static unsigned
+shard_mine(void)
+{
+	static _Atomic unsigned turn;
+	static _Thread_local unsigned mine __attribute__((tls_model("initial-exec")));
+
+	if (mine == 0)
+		mine = 1 + atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed) % SHARDS;
+	return mine - 1;
+}
+
+bool
+door_open(void)
+{
+	return atomic_load(&stage) == OPEN;
+}
+
 CK_RV
 door_enter(void)
 {
-	pthread_rwlock_rdlock(&life);
-	if (initialised)
-		return CKR_OK;
-	pthread_rwlock_unlock(&life);
-	return CKR_CRYPTOKI_NOT_INITIALIZED;
+	enum stage now;
+
+	for (;;) {
+		atomic_fetch_add(&inside[shard_mine()].n, 1);
+		if ((now = atomic_load(&stage)) == OPEN)
+			return CKR_OK;
+		door_leave();
+		if (now == CLOSED)
+			return CKR_CRYPTOKI_NOT_INITIALIZED;
+		nanosleep(&nap, NULL);          /* until it is one or the other */
+	}
 }
 
 void
 door_leave(void)
 {
-	pthread_rwlock_unlock(&life);
+	atomic_fetch_sub(&inside[shard_mine()].n, 1);
+}
+
+/* Alone: nobody is inside, and who comes waits. */
+static void
+stage_change(void)
+{
+	int64_t sum;
+
+	atomic_store(&stage, CHANGING);
+	for (;;) {
+		sum = 0;
+		for (unsigned i = 0; i < SHARDS; i++)
+			sum += atomic_load(&inside[i].n);
+		if (sum == 0)
+			return;
+		nanosleep(&nap, NULL);
+	}
 }
 
 static CK_RV
@@ -88,12 +142,15 @@ C_Initialize(void *args)
 	if (rv != CKR_OK)
 		return rv;
 	pthread_once(&fork_once, watch_fork);
-	pthread_rwlock_wrlock(&life);
-	if (initialised)
-		rv = CKR_CRYPTOKI_ALREADY_INITIALIZED;
-	else if ((rv = life_begin()) == CKR_OK)
-		initialised = true;
-	pthread_rwlock_unlock(&life);
+	pthread_mutex_lock(&change);
+	if (door_open()) {
+		pthread_mutex_unlock(&change);
+		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
+	}
+	stage_change();
+	rv = life_begin();
+	atomic_store(&stage, rv == CKR_OK ? OPEN : CLOSED);
+	pthread_mutex_unlock(&change);
 	return rv;
 }
 
@@ -102,16 +159,18 @@ C_Finalize(void *reserved)
 {
 	if (reserved != NULL)
 		return CKR_ARGUMENTS_BAD;
-	pthread_rwlock_wrlock(&life);
-	if (!initialised) {
-		pthread_rwlock_unlock(&life);
+	pthread_mutex_lock(&change);
+	if (!door_open()) {
+		pthread_mutex_unlock(&change);
 		return CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	ck_states_close();
+	stage_change();
+	/* Sessions first: whoever is in one may still use the rest. */
 	ck_sessions_close();
+	ck_states_close();
 	ck_slots_close();
 	hsm_close();
-	initialised = false;
-	pthread_rwlock_unlock(&life);
+	atomic_store(&stage, CLOSED);
+	pthread_mutex_unlock(&change);
 	return CKR_OK;
 }

@@ -138,6 +138,10 @@ op_settle(struct session *s, enum op op, hsm_status st, bool last, bool asked)
 {
 	if (st == HSM_E_BUFFER || (st == HSM_OK && (asked || !last)))
 		return rv_from(st);
+	if (st == HSM_OK) {
+		ck_op_end(s, op);               /* the core's side ended with its result */
+		return CKR_OK;
+	}
 	ck_op_drop(s, op);
 	return rv_key(st);
 }

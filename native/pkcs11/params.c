@@ -65,13 +65,23 @@ static const struct { CK_MECHANISM_TYPE first, last; enum form form; } forms[] =
 	{ CKM_HKDF_DERIVE, CKM_HKDF_DATA, FORM_HKDF },
 };
 
+/* The same by number, filled once when the image is loaded and only read
+ * afterwards: it is asked for with every operation. */
+#define FORMS_END (CKM_HKDF_DATA + 1)
+static uint8_t by_number[FORMS_END];
+
+__attribute__((constructor)) static void
+forms_index(void)
+{
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+		for (CK_MECHANISM_TYPE n = forms[i].first; n <= forms[i].last && n < FORMS_END; n++)
+			by_number[n] = (uint8_t)forms[i].form;
+}
+
 static enum form
 form_of(CK_MECHANISM_TYPE mech)
 {
-	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
-		if (mech >= forms[i].first && mech <= forms[i].last)
-			return forms[i].form;
-	return FORM_NONE;
+	return mech < FORMS_END ? (enum form)by_number[mech] : FORM_NONE;
 }
 
 /* ---- words -------------------------------------------------------------------- */

@@ -1,8 +1,9 @@
 /* session.c - sessions, who is logged in, and what is under way in each.
  *
- * Sessions lie in chunks that stay until C_Finalize, so that a number can be
- * looked up without a shared lock; a session's own lock says whether the number
- * is still its. */
+ * Sessions lie in chunks that are never freed, only used again, so that a number
+ * can be looked up without a shared lock; a session's own lock says whether the
+ * number is still its. Nothing else is taken on the way in: while a session is
+ * there, so is the module. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,8 +29,6 @@ session_at(size_t index)
 CK_RV
 ck_sessions_open(void)
 {
-	free_len = 0;
-	atomic_store(&table_len, 0);
 	if (free_list == NULL)
 		free_list = malloc(CHUNK * CHUNKS * sizeof *free_list);
 	return free_list == NULL ? CKR_HOST_MEMORY : CKR_OK;
@@ -44,6 +43,7 @@ ck_sessions_forget(void)
 	for (size_t i = 0; i < CHUNKS; i++)
 		chunks[i] = NULL;
 	free_list = NULL;
+	free_len = 0;
 	atomic_store(&table_len, 0);
 }
 
@@ -54,6 +54,8 @@ ck_op_end(struct session *s, enum op op)
 {
 	struct op_state *o = &s->ops[op];
 
+	if (o->stage == STAGE_NONE && o->held == NULL && o->bytes == NULL)
+		return;
 	free(o->held);
 	if (o->bytes != NULL)
 		hsm_payload_wipe(o->bytes, o->bytes_cap);
@@ -94,24 +96,18 @@ ck_enter(CK_SESSION_HANDLE handle, struct session **out)
 {
 	size_t index = handle & ((1u << INDEX_BITS) - 1);
 	struct session *s;
-	CK_RV rv = door_enter();
 
 	*out = NULL;
-	if (rv != CKR_OK)
-		return rv;
-	if (handle == CK_INVALID_HANDLE || index >= atomic_load(&table_len)) {
-		door_leave();
-		return CKR_SESSION_HANDLE_INVALID;
+	if (handle != CK_INVALID_HANDLE && index < atomic_load(&table_len)) {
+		s = session_at(index);
+		lock_take(&s->lock);
+		if (s->handle == handle) {
+			*out = s;
+			return CKR_OK;
+		}
+		lock_give(&s->lock);
 	}
-	s = session_at(index);
-	pthread_mutex_lock(&s->lock);
-	if (s->handle == handle) {
-		*out = s;
-		return CKR_OK;
-	}
-	pthread_mutex_unlock(&s->lock);
-	door_leave();
-	return CKR_SESSION_HANDLE_INVALID;
+	return door_open() ? CKR_SESSION_HANDLE_INVALID : CKR_CRYPTOKI_NOT_INITIALIZED;
 }
 
 CK_RV
@@ -119,8 +115,7 @@ ck_leave(struct session *s, CK_RV rv)
 {
 	if (rv == CKR_OK)
 		s->approved = hsm_approved();
-	pthread_mutex_unlock(&s->lock);
-	door_leave();
+	lock_give(&s->lock);
 	return rv;
 }
 
@@ -142,12 +137,11 @@ session_take(size_t *index)
 	if (at == CHUNK * CHUNKS)
 		goto out;
 	if (chunks[at / CHUNK] == NULL) {
-		struct session *chunk = calloc(CHUNK, sizeof *chunk);
+		struct session *chunk = aligned_alloc(_Alignof(struct session), CHUNK * sizeof *chunk);
 
 		if (chunk == NULL)
 			goto out;
-		for (size_t i = 0; i < CHUNK; i++)
-			pthread_mutex_init(&chunk[i].lock, NULL);
+		memset(chunk, 0, CHUNK * sizeof *chunk);
 		chunks[at / CHUNK] = chunk;
 	}
 	*index = at;
@@ -199,10 +193,10 @@ sessions_end(const struct slot *slot)
 	for (size_t i = 0; i < n; i++) {
 		struct session *s = session_at(i);
 
-		pthread_mutex_lock(&s->lock);
+		lock_take(&s->lock);
 		if (s->handle != 0 && (slot == NULL || s->slot == slot))
 			session_end(s);
-		pthread_mutex_unlock(&s->lock);
+		lock_give(&s->lock);
 	}
 }
 
@@ -212,23 +206,10 @@ ck_sessions_close_slot(struct slot *slot)
 	sessions_end(slot);
 }
 
-/* Nobody is inside: chunks can go. */
 void
 ck_sessions_close(void)
 {
 	sessions_end(NULL);
-	atomic_store(&table_len, 0);
-	free_len = 0;
-	for (size_t c = 0; c < CHUNKS; c++) {
-		struct session *chunk = chunks[c];
-
-		if (chunk == NULL)
-			continue;
-		for (size_t i = 0; i < CHUNK; i++)
-			pthread_mutex_destroy(&chunk[i].lock);
-		chunks[c] = NULL;
-		free(chunk);
-	}
 }
 
 /* With the slot's lock held. */
@@ -275,7 +256,7 @@ slot_session(CK_SLOT_ID id, CK_FLAGS flags, CK_SESSION_HANDLE *handle)
 		return rv == CKR_TOKEN_NOT_INITIALIZED ? CKR_TOKEN_NOT_RECOGNIZED : rv;
 	if ((s = session_take(&index)) == NULL)
 		return CKR_SESSION_COUNT;
-	pthread_mutex_lock(&s->lock);
+	lock_take(&s->lock);
 	pthread_mutex_lock(&slot->lock);
 	rv = slot->token == token ? session_start(s, slot, token, flags) : CKR_TOKEN_NOT_PRESENT;
 	pthread_mutex_unlock(&slot->lock);
@@ -286,7 +267,7 @@ slot_session(CK_SLOT_ID id, CK_FLAGS flags, CK_SESSION_HANDLE *handle)
 	} else {
 		session_give(index);
 	}
-	pthread_mutex_unlock(&s->lock);
+	lock_give(&s->lock);
 	return rv;
 }
 
