@@ -535,10 +535,18 @@ test_strict(void **state)
 	CK_ATTRIBUTE fine[] = { { CKA_VALUE_LEN, &len, sizeof len } };
 	CK_ATTRIBUTE more = { CKA_WRAP, &yes, 1 };
 	CK_OBJECT_HANDLE key, pub;
+	CK_TOKEN_INFO info;
 
 	(void)state;
 	assert_ok(f->C_CloseAllSessions(0));
 	assert_int_equal(setenv("STRONGROOM_TOKEN_POLICY", "strict", 1), 0);
+	assert_ok(f->C_GetTokenInfo(0, &info));
+	if ((info.flags & WEAKENED) != 0) {
+		/* Under valgrind, and on kernels without memfd_secret: weak_test looks closer. */
+		assert_rv(f->C_InitToken(0, SO_PIN, 8, LABEL), CKR_FUNCTION_REJECTED);
+		assert_int_equal(unsetenv("STRONGROOM_TOKEN_POLICY"), 0);
+		return;
+	}
 	token_begin();
 	assert_int_equal(unsetenv("STRONGROOM_TOKEN_POLICY"), 0);
 	h = session_user();

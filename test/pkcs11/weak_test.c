@@ -14,7 +14,6 @@
 #define SYS_memfd_secret 447
 #endif
 
-#define WEAKENED 0x80000000UL
 #define KIB ((rlim_t)1024)
 
 /* The superuser may lock what he likes: become somebody else, whose home it is. */
