@@ -98,6 +98,9 @@ void fault_off(void);
  * that this thread's last arena_run used; bytes it had allocated at most at a
  * time since its outermost arena_hold, what a block costs besides included. */
 size_t arena_run_depth(void);
+/* And whether the search for what lies on a stack can find it: this thread's
+ * arena_run wipes no stack while on. */
+void arena_run_leave(bool on);
 size_t arena_hold_peak(void);
 
 #endif

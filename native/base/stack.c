@@ -29,6 +29,13 @@ struct call {
 
 #ifdef STRONGROOM_FAULTS
 static _Thread_local size_t last_depth;
+static _Thread_local bool left;
+
+void
+arena_run_leave(bool on)
+{
+	left = on;
+}
 
 size_t
 arena_run_depth(void)
@@ -95,6 +102,8 @@ stack_wipe(uint8_t *stack, size_t depth)
 #ifdef STRONGROOM_FAULTS
 	last_depth = depth_used(stack);
 	depth = last_depth > depth ? last_depth : depth;
+	if (left)
+		return;
 #endif
 	bytes_wipe(stack + STACK_LEN - depth, depth);
 }

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include <openssl/bn.h>
+#include <openssl/ec.h>
 #include <openssl/ec_key.h>
 #include <openssl/ecdsa.h>
 #include <openssl/nid.h>
@@ -115,20 +117,27 @@ load_vectors(void *arg)
 	__asm__ volatile("movdqu (%0), %%xmm0\n movdqu (%0), %%xmm7\n movdqu (%0), %%xmm15" : : "r"(arg) : "xmm0", "xmm7", "xmm15");
 }
 
-/* Straight after the return: nothing here may use a vector register before. */
+#define VECTORS_STORE(to) __asm__ volatile("movdqu %%xmm0, (%0)\n movdqu %%xmm7, 16(%0)\n movdqu %%xmm15, 32(%0)" : : "r"(to) : "memory")
+
+/* Straight after the return: nothing here may use a vector register before.
+ * Without the arena's stack they are as they were left. */
 static void
 vector_registers_are_cleared(void **state)
 {
 	static const uint8_t pattern[16] = "sixteen of bytes";
-	static uint8_t seen[3][16];
+	static uint8_t seen[3][16], control[3][16];
 	hsm_status st;
 
 	(void)state;
+	load_vectors((void *)(uintptr_t)pattern);
+	VECTORS_STORE(control);
 	st = arena_run(load_vectors, (void *)(uintptr_t)pattern, 1024);
-	__asm__ volatile("movdqu %%xmm0, (%0)\n movdqu %%xmm7, 16(%0)\n movdqu %%xmm15, 32(%0)" : : "r"(seen) : "memory");
+	VECTORS_STORE(seen);
 	assert_int_equal(st, HSM_OK);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
+		assert_memory_equal(control[i], pattern, 16);
 		assert_memory_not_equal(seen[i], pattern, 16);
+	}
 }
 #endif
 
@@ -241,6 +250,75 @@ many_threads_share_the_stacks(void **state)
 }
 
 #ifdef STRONGROOM_FAULTS
+static const uint8_t to_sign[32] = { 1 };
+
+struct signing { EC_KEY *key; ECDSA_SIG *sig; uint8_t *frame; };
+
+static __attribute__((noinline)) void
+sign_once(void *arg)
+{
+	struct signing *s = arg;
+
+	s->frame = __builtin_frame_address(0);
+	s->sig = ECDSA_do_sign(to_sign, sizeof(to_sign), s->key);
+}
+
+/* The nonce, by who knows the key: (z + r d) / s, as its limbs lie in memory;
+ * or its opposite, where the library gave the signature's other s. */
+static void
+nonce_of(const struct signing *s, uint8_t nonce[2][32])
+{
+	const BIGNUM *order = EC_GROUP_get0_order(EC_KEY_get0_group(s->key));
+	BN_CTX *ctx = BN_CTX_new();
+	BIGNUM *k = BN_new(), *z = BN_bin2bn(to_sign, sizeof(to_sign), NULL), *inverse = BN_new();
+
+	assert_int_equal(BN_mod_mul(k, ECDSA_SIG_get0_r(s->sig), EC_KEY_get0_private_key(s->key), order, ctx), 1);
+	assert_int_equal(BN_mod_add(k, k, z, order, ctx), 1);
+	assert_non_null(BN_mod_inverse(inverse, ECDSA_SIG_get0_s(s->sig), order, ctx));
+	assert_int_equal(BN_mod_mul(k, k, inverse, order, ctx), 1);
+	assert_int_equal(BN_bn2le_padded(nonce[0], 32, k), 1);
+	assert_int_equal(BN_sub(k, order, k), 1);
+	assert_int_equal(BN_bn2le_padded(nonce[1], 32, k), 1);
+	BN_free(k);
+	BN_free(z);
+	BN_free(inverse);
+	BN_CTX_free(ctx);
+}
+
+/* Does the nonce of a signature made on the arena's stack lie there afterwards? */
+static bool
+nonce_is_left(EC_KEY *key)
+{
+	const size_t span = 8 << 10;
+	struct signing s = { .key = key };
+	uint8_t nonce[2][32];
+	bool found;
+
+	assert_int_equal(arena_run(sign_once, &s, 16384), HSM_OK);
+	assert_non_null(s.sig);
+	nonce_of(&s, nonce);
+	found = memmem(s.frame - span, span, nonce[0], 16) != NULL || memmem(s.frame - span, span, nonce[1], 16) != NULL;
+	ECDSA_SIG_free(s.sig);
+	return found;
+}
+
+/* With the wipe taken out, a nonce is found: it is the wipe that removes it. */
+static void
+a_nonce_stays_on_no_stack(void **state)
+{
+	EC_KEY *key = NULL;
+
+	(void)state;
+	assert_int_equal(rng_prepare(), HSM_OK);
+	assert_int_equal(arena_run(make_key, &key, 16384), HSM_OK);
+	assert_false(nonce_is_left(key));
+	arena_run_leave(true);
+	assert_true(nonce_is_left(key));
+	arena_run_leave(false);
+	assert_false(nonce_is_left(key));
+	EC_KEY_free(key);
+}
+
 static void
 no_stack_is_an_answer(void **state)
 {
@@ -269,6 +347,7 @@ main(void)
 		cmocka_unit_test(running_over_ends_the_process),
 		cmocka_unit_test(many_threads_share_the_stacks),
 #ifdef STRONGROOM_FAULTS
+		cmocka_unit_test(a_nonce_stays_on_no_stack),
 		cmocka_unit_test(no_stack_is_an_answer),
 #endif
 	};

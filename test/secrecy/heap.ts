@@ -1,20 +1,7 @@
-/** A server's heap snapshot, and the same search through a file as through memory. */
-import { spawn } from 'node:child_process';
+/** A server's heap snapshot. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Running } from '../clients/running.ts';
-import { scan, type Hit, type Needle } from './scan.ts';
-
-/** A process that holds the file in memory, so that the same search reads it. */
-export async function scanFile(file: string, needles: readonly Needle[]): Promise<readonly Hit[]> {
-  const holder = spawn(process.execPath, ['-e', `const held = require('fs').readFileSync(${JSON.stringify(file)}); console.log(held.length); setInterval(() => held.length, 1000)`], { stdio: ['ignore', 'pipe', 'inherit'] });
-  try {
-    await new Promise((done) => holder.stdout.once('data', done));
-    return scan(holder.pid ?? 0, needles);
-  } finally {
-    holder.kill('SIGKILL');
-  }
-}
 
 /** Of a server that was started with --heapsnapshot-signal=SIGUSR2 and this folder as its --diagnostic-dir. */
 export async function heapSnapshot({ process: server }: Running, folder: string): Promise<string> {

@@ -1,11 +1,17 @@
-/* scan.c - search all readable memory of another process for secrets.
+/* scan.c - search all readable memory of another process, or a file, for secrets.
  *
- *   scan PID < needles        each line: [label] hex, at least 8 bytes
+ *   scan [-s] PID < needles        each line: [label] hex, at least 8 bytes
+ *   scan [-s] -f FILE < needles
  *
  * Each needle is searched for as it would leak: any aligned 16-byte piece of
  * its bytes (a whole key need not lie together), the same of its bytes in
  * reverse (numbers are kept little-endian), hex in both cases, base64 and
  * base64url in each of the three phases it can have inside a longer text.
+ *
+ * With -s AES keys that nobody named are searched for too: wherever two
+ * successive round keys of AES-128 lie together, or three of AES-256, the key
+ * follows from them, and each follows from the one before by a rule that no
+ * other bytes keep. So a generator's state and keys of keys are found.
  *
  *   hit LABEL KIND MAPPING COUNT
  *   scanned MAPPINGS mappings, BYTES bytes, UNREADABLE unreadable: HITS hits
@@ -27,11 +33,12 @@
 
 #define NEEDLE_MAX 65536u
 #define PATTERN_MAX 32u
+#define SEAM 64u                        /* at least what one look takes */
 #define CHUNK ((size_t)1 << 20)
 #define FILTER_BITS 22u
 
-enum kind { RAW, REVERSED, HEX, BASE64, KINDS };
-static const char *const kind_names[KINDS] = { "raw", "reversed", "hex", "base64" };
+enum kind { RAW, REVERSED, HEX, BASE64, SCHEDULE, KINDS };
+static const char *const kind_names[KINDS] = { "raw", "reversed", "hex", "base64", "schedule" };
 
 struct pattern { uint8_t bytes[PATTERN_MAX]; size_t len; uint32_t needle; enum kind kind; uint32_t next; };
 
@@ -166,14 +173,20 @@ out:
 	free(text);
 }
 
+static uint32_t
+needle_name(const char *label)
+{
+	needles = grow(needles, needle_count, sizeof(*needles));
+	snprintf(needles[needle_count].label, sizeof(needles[0].label), "%s", label);
+	return (uint32_t)needle_count++;
+}
+
 static void
 needle_add(const char *label, const uint8_t *bytes, size_t len)
 {
 	uint8_t *back = malloc(len);
 
-	needles = grow(needles, needle_count, sizeof(*needles));
-	snprintf(needles[needle_count].label, sizeof(needles[0].label), "%s", label);
-	needle_count++;
+	needle_name(label);
 	pieces_add(bytes, len, 16, RAW);
 	if (back != NULL) {
 		for (size_t i = 0; i < len; i++)
@@ -234,28 +247,99 @@ needles_read(FILE *in)
 	return needle_count > 0;
 }
 
-/* ---- the search --------------------------------------------------------------- */
-
 static void
-hit_add(const struct pattern *p, const char *mapping)
+hit_add(uint32_t needle, enum kind kind, const char *mapping)
 {
 	for (size_t i = 0; i < hit_count; i++) {
-		if (hits[i].needle == p->needle && hits[i].kind == p->kind && strcmp(hits[i].mapping, mapping) == 0) {
+		if (hits[i].needle == needle && hits[i].kind == kind && strcmp(hits[i].mapping, mapping) == 0) {
 			hits[i].count++;
 			return;
 		}
 	}
 	hits = grow(hits, hit_count, sizeof(*hits));
-	hits[hit_count] = (struct hit){ .needle = p->needle, .kind = p->kind, .count = 1 };
+	hits[hit_count] = (struct hit){ .needle = needle, .kind = kind, .count = 1 };
 	snprintf(hits[hit_count].mapping, sizeof(hits[0].mapping), "%s", mapping);
 	hit_count++;
 }
+
+/* ---- round keys of AES ---------------------------------------------------------- */
+
+static bool schedules;                  /* wanted */
+static uint8_t sbox[256];
+static uint32_t of_128, of_256;         /* needles that stand for them */
+
+static uint8_t
+field_double(uint8_t a)
+{
+	return (uint8_t)(a << 1 ^ (a >> 7) * 0x1b);
+}
+
+/* Inverses by the powers of 3, then the affine map (FIPS 197, 5.1.1). */
+static void
+sbox_make(void)
+{
+	uint8_t power[255], inverse[256] = { 0 }, a = 1;
+
+	for (int i = 0; i < 255; i++) {
+		power[i] = a;
+		a ^= field_double(a);
+	}
+	for (int i = 0; i < 255; i++)
+		inverse[power[i]] = power[(255 - i) % 255];
+	for (int i = 0; i < 256; i++) {
+		uint8_t b = inverse[i];
+
+		sbox[i] = (uint8_t)(b ^ (b << 1 | b >> 7) ^ (b << 2 | b >> 6) ^ (b << 3 | b >> 5) ^ (b << 4 | b >> 4) ^ 0x63);
+	}
+}
+
+/* Words are kept as the standard writes them, or each turned round: `turn` is
+ * 0 or 3. `words` is the key's length: the word that comes so much later
+ * follows from the one here and the one before that. */
+static bool
+follows(const uint8_t *b, size_t words, size_t turn, bool rotated)
+{
+	const uint8_t *next = b + 4 * words, *last = next - 4;
+
+	/* The first byte of a rotated word has a round's constant in it: any. */
+	for (size_t i = rotated ? 1 : 0; i < 4; i++)
+		if ((next[i ^ turn] ^ b[i ^ turn]) != sbox[last[(rotated ? (i + 1) % 4 : i) ^ turn]])
+			return false;
+	for (size_t i = 4; i < 16; i++)
+		if (next[i] != (b[i] ^ next[i - 4]))
+			return false;
+	return kinds_of_bytes(b, 16) >= 5;
+}
+
+static void
+schedule_search(const uint8_t *at, size_t len, const char *mapping)
+{
+	for (size_t turn = 0; turn <= 3; turn += 3) {
+		if (len >= 32 && follows(at, 4, turn, true))
+			hit_add(of_128, SCHEDULE, mapping);
+		if (len >= 48 && (follows(at, 8, turn, true) || follows(at, 8, turn, false)))
+			hit_add(of_256, SCHEDULE, mapping);
+	}
+}
+
+static void
+schedules_want(void)
+{
+	sbox_make();
+	of_128 = needle_name("aes-128");
+	of_256 = needle_name("aes-256");
+	schedules = true;
+}
+
+/* ---- the search --------------------------------------------------------------- */
 
 /* Patterns that begin in the first `starts` bytes; `len` can be read. */
 static void
 search(const uint8_t *bytes, size_t starts, size_t len, const char *mapping)
 {
 	for (size_t i = 0; i < starts && i + 8 <= len; i++) {
+		if (schedules && i % 4 == 0)
+			schedule_search(bytes + i, len - i, mapping);
 		uint64_t hash = hash_of(bytes + i);
 		uint64_t bit = hash & ((1u << FILTER_BITS) - 1);
 
@@ -265,7 +349,7 @@ search(const uint8_t *bytes, size_t starts, size_t len, const char *mapping)
 			const struct pattern *p = &patterns[n - 1];
 
 			if (p->len <= len - i && memcmp(p->bytes, bytes + i, p->len) == 0)
-				hit_add(p, mapping);
+				hit_add(p->needle, p->kind, mapping);
 		}
 	}
 }
@@ -275,7 +359,7 @@ search(const uint8_t *bytes, size_t starts, size_t len, const char *mapping)
 static uint64_t
 mapping_search(int mem, uint64_t from, uint64_t to, const char *name)
 {
-	static uint8_t room[CHUNK + PATTERN_MAX];
+	static uint8_t room[CHUNK + SEAM];
 	size_t kept = 0;
 	uint64_t at = from;
 
@@ -293,44 +377,20 @@ mapping_search(int mem, uint64_t from, uint64_t to, const char *name)
 			kept = 0;
 			break;
 		}
-		search(room, len > PATTERN_MAX ? len - PATTERN_MAX : 0, len, name);
-		kept = len > PATTERN_MAX ? PATTERN_MAX : len;
+		search(room, len > SEAM ? len - SEAM : 0, len, name);
+		kept = len > SEAM ? SEAM : len;
 		memmove(room, room + len - kept, kept);
 	}
 	search(room, kept, kept, name);
 	return at - from;
 }
 
+/* What was found, and whether anything could be read. */
 static bool
-process_search(pid_t pid)
+report(unsigned seen, uint64_t bytes, unsigned unreadable)
 {
-	char path[64], line[1024];
-	uint64_t bytes = 0, total = 0;
-	unsigned seen = 0, unreadable = 0;
-	FILE *maps;
-	int mem;
+	uint64_t total = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
-	mem = open(path, O_RDONLY | O_CLOEXEC);
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-	maps = fopen(path, "re");
-	if (mem < 0 || maps == NULL) {
-		fprintf(stderr, "scan: process %d: %s\n", (int)pid, strerror(errno));
-		return false;
-	}
-	while (fgets(line, sizeof(line), maps) != NULL) {
-		uint64_t from, to, got;
-		char mode[5], name[128] = "";
-
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %*s %127[^\n]", &from, &to, mode, name) < 3 || mode[0] != 'r')
-			continue;
-		got = mapping_search(mem, from, to, name[0] == '\0' ? "anonymous" : name);
-		seen++;
-		unreadable += got == 0;
-		bytes += got;
-	}
-	fclose(maps);
-	close(mem);
 	for (size_t i = 0; i < hit_count; i++) {
 		printf("hit %s %s %s %" PRIu64 "\n", needles[hits[i].needle].label, kind_names[hits[i].kind], hits[i].mapping, hits[i].count);
 		total += hits[i].count;
@@ -341,14 +401,86 @@ process_search(pid_t pid)
 	return bytes > 0;
 }
 
+static bool
+file_search(const char *path)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	off_t end = file < 0 ? -1 : lseek(file, 0, SEEK_END);
+	uint64_t bytes;
+
+	if (end < 0) {
+		fprintf(stderr, "scan: %s: %s\n", path, strerror(errno));
+		return false;
+	}
+	bytes = mapping_search(file, 0, (uint64_t)end, "file");
+	close(file);
+	if (bytes < (uint64_t)end) {
+		fprintf(stderr, "scan: %s could not be read to its end\n", path);
+		return false;
+	}
+	return report(1, bytes, 0);
+}
+
+/* "locked": anonymous and not to be swapped, as secret memory is that can be
+ * read. Flags come after the mapping's own line. */
+static bool
+process_search(pid_t pid)
+{
+	char path[64], line[1024], mode[5] = "", name[128] = "";
+	uint64_t from = 0, to = 0, bytes = 0, got;
+	unsigned seen = 0, unreadable = 0;
+	FILE *maps;
+	int mem;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	mem = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	maps = fopen(path, "re");
+	if (mem < 0 || maps == NULL) {
+		fprintf(stderr, "scan: process %d: %s\n", (int)pid, strerror(errno));
+		return false;
+	}
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		if (strncmp(line, "VmFlags:", 8) != 0) {
+			/* Else a line of figures, whose name may begin like a number. */
+			if (sscanf(line, "%*[0-9a-f]-%*x %4[-rwxps]", mode) == 1) {
+				name[0] = '\0';
+				(void)sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %*s %127[^\n]", &from, &to, name);
+			}
+			continue;
+		}
+		if (mode[0] != 'r')
+			continue;
+		if (name[0] == '\0')
+			snprintf(name, sizeof(name), "%s", strstr(line, " lo ") != NULL ? "locked" : "anonymous");
+		got = mapping_search(mem, from, to, name);
+		seen++;
+		unreadable += got == 0;
+		bytes += got;
+	}
+	fclose(maps);
+	close(mem);
+	return report(seen, bytes, unreadable);
+}
+
 int
 main(int argc, char **argv)
 {
-	if (argc != 2 || atoi(argv[1]) <= 0) {
-		fputs("usage: scan PID < needles (lines of [label] hex)\n", stderr);
+	bool file, ok;
+	int i = 1;
+
+	if (i < argc && strcmp(argv[i], "-s") == 0) {
+		schedules_want();
+		i++;
+	}
+	file = i < argc && strcmp(argv[i], "-f") == 0;
+	i += file;
+	if (argc != i + 1 || (!file && atoi(argv[i]) <= 0)) {
+		fputs("usage: scan [-s] PID | -f FILE < needles (lines of [label] hex)\n", stderr);
 		return 2;
 	}
-	if (!needles_read(stdin) || !process_search(atoi(argv[1])))
+	if (!needles_read(stdin))
 		return 2;
-	return hit_count == 0 ? 0 : 1;
+	ok = file ? file_search(argv[i]) : process_search(atoi(argv[i]));
+	return !ok ? 2 : hit_count == 0 ? 0 : 1;
 }

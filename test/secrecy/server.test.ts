@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Client, sign, type Endpoint, type Signed } from '../../src/bench/endpoint.ts';
 import { startServer, type Running } from '../clients/running.ts';
-import { heapSnapshot, scanFile } from './heap.ts';
-import { scan, type Hit, type Needle } from './scan.ts';
+import { heapSnapshot } from './heap.ts';
+import { scan, scanFile, type Hit, type Needle } from './scan.ts';
 
 const secret = 'MarkerSecretOfTheAccessKeyWk7qZp3xVn9tB2';
 const accessKeyId = 'AKIAMARKERSECRET0000';
@@ -101,7 +101,7 @@ describe('the server\'s memory', () => {
     expect(hits.filter((h) => h.label !== 'control')).toEqual([]);
 
     const snapshot = await heapSnapshot(work.running, work.folder);
-    const inHeap = await scanFile(snapshot, needles);
+    const inHeap = scanFile(snapshot, needles);
     expect(found(inHeap, 'control').length).toBeGreaterThan(0);
     expect(inHeap.filter((h) => h.label !== 'control')).toEqual([]);
     client.close();
