@@ -1,5 +1,6 @@
 #include "drive.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -211,10 +212,22 @@ order_check(void)
 	free(text);
 }
 
+/* Memory that was had stays here. Else each large operation of a module that
+ * allocates pays for pages that were just given back to the kernel (SoftHSM's
+ * 1 MiB: 2.8 ms for 0.8), which is this program's heap and not the module. */
+static void
+heap_keep(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	(void)mallopt(M_TRIM_THRESHOLD, 512 << 20);
+}
+
 int
 drive(const struct work *works)
 {
 	char line[256];
+
+	heap_keep();
 
 	for (size_t i = 0; i < sizeof message; i++)
 		message[i] = (uint8_t)(i * 7 % 251);

@@ -1,8 +1,19 @@
-/* sign.c - signatures of every kind, made and checked. ECDSA is over a digest,
- * all others are over the message. */
+/* sign.c - signatures of every kind, made and checked. ECDSA is over the digest of
+ * 64 bytes of the message, which this program cannot make; all others are over
+ * those bytes. */
 #include "token.h"
 
 #include <string.h>
+
+static CK_BYTE sha256_of_message[] = {
+	0x29, 0x2b, 0xe9, 0x1a, 0xbe, 0x8c, 0x09, 0x09, 0xfe, 0x3d, 0x26, 0x57, 0x5a, 0xf5, 0x75, 0x5e,
+	0xee, 0x74, 0xd2, 0x38, 0x16, 0xdc, 0x68, 0xc3, 0xba, 0x41, 0x76, 0x51, 0x36, 0x96, 0x76, 0x54,
+};
+static CK_BYTE sha384_of_message[] = {
+	0xad, 0xe0, 0xaf, 0xdd, 0x52, 0x59, 0x2b, 0xac, 0xe6, 0x1e, 0xf2, 0xa2, 0x86, 0xb2, 0xe4, 0x0f,
+	0x7b, 0xc6, 0xe4, 0x6e, 0x4d, 0x4c, 0xac, 0x58, 0x0c, 0x9f, 0x19, 0x1e, 0xa7, 0x38, 0xdd, 0x7c,
+	0x5d, 0xb6, 0x2f, 0x48, 0x2d, 0x94, 0x05, 0x32, 0x68, 0xbd, 0x8f, 0x7d, 0x69, 0x95, 0x13, 0xa5,
+};
 
 static CK_MECHANISM_TYPE
 mechanism_of(const char *kind)
@@ -23,7 +34,7 @@ sign_once(void *arg)
 	b->out_len = b->out_cap;
 	if ((rv = p11->C_SignInit(b->session, &b->mechanism, b->key)) != CKR_OK)
 		return answered(rv, "SignInit");
-	return answered(p11->C_Sign(b->session, message, b->in_len, b->out, &b->out_len), "Sign");
+	return answered(p11->C_Sign(b->session, (CK_BYTE *)(uintptr_t)b->in, b->in_len, b->out, &b->out_len), "Sign");
 }
 
 static enum outcome
@@ -36,7 +47,15 @@ sign_open(const struct order *order, void *first, void **body)
 	if (outcome != DONE)
 		return outcome;
 	b->mechanism = (CK_MECHANISM){ mechanism_of(order->kind), NULL, 0 };
-	b->in_len = order->kind[0] == 'p' ? (strcmp(order->kind, "p384") == 0 ? 48 : 32) : 64;
+	b->in = message;
+	b->in_len = 64;
+	if (strcmp(order->kind, "p256") == 0) {
+		b->in = sha256_of_message;
+		b->in_len = sizeof sha256_of_message;
+	} else if (strcmp(order->kind, "p384") == 0) {
+		b->in = sha384_of_message;
+		b->in_len = sizeof sha384_of_message;
+	}
 	if (!b->shared)
 		outcome = pair_make(b->session, order, &b->pub, &b->key);
 	return outcome == DONE ? sign_once(b) : outcome;
@@ -50,7 +69,7 @@ verify_once(void *arg)
 
 	if ((rv = p11->C_VerifyInit(b->session, &b->mechanism, b->pub)) != CKR_OK)
 		return answered(rv, "VerifyInit");
-	rv = p11->C_Verify(b->session, message, b->in_len, b->out, b->out_len);
+	rv = p11->C_Verify(b->session, (CK_BYTE *)(uintptr_t)b->in, b->in_len, b->out, b->out_len);
 	if (rv == CKR_SIGNATURE_INVALID || rv == CKR_SIGNATURE_LEN_RANGE)
 		return say(WRONG, "a good signature is refused");
 	return answered(rv, "Verify");
@@ -64,7 +83,7 @@ forgery_refused(struct body *b)
 
 	b->out[b->out_len / 2] ^= 1;
 	if ((rv = p11->C_VerifyInit(b->session, &b->mechanism, b->pub)) == CKR_OK)
-		rv = p11->C_Verify(b->session, message, b->in_len, b->out, b->out_len);
+		rv = p11->C_Verify(b->session, (CK_BYTE *)(uintptr_t)b->in, b->in_len, b->out, b->out_len);
 	b->out[b->out_len / 2] ^= 1;
 	return rv == CKR_OK ? say(WRONG, "a forged signature is taken") : DONE;
 }

@@ -2,7 +2,7 @@
 import { createCipheriv, createDecipheriv, createHmac, createPrivateKey, createPublicKey, createSecretKey, generateKeyPairSync, randomBytes, sign as nodeSign, verify as nodeVerify } from 'node:crypto';
 import type { Core, KeyHandle, KeySpec, SessionHandle } from '../hsm/core.ts';
 import { ATTR, CURVE, KEY, MECH, PARAM, USE } from '../hsm/numbers.ts';
-import type { Case, Prepared, Subject } from './measure.ts';
+import { WrongAnswer, type Case, type Prepared, type Subject } from './measure.ts';
 
 interface Bench {
   readonly core: Core;
@@ -46,7 +46,7 @@ function gcmCase(bench: Bench, size: number): Case {
         check() {
           const length = core.encryptInto(session, key, MECH.AES_GCM, params, plain, out);
           const opened = core.decryptInto(session, key, MECH.AES_GCM, params, out.subarray(0, length), back);
-          if (!back.subarray(0, opened).equals(plain)) throw new Error('GCM: what was sealed does not open');
+          if (!back.subarray(0, opened).equals(plain)) throw new WrongAnswer('GCM: what was sealed does not open');
         },
       };
     },
@@ -67,7 +67,7 @@ function gcmCase(bench: Bench, size: number): Case {
           const sealed = seal();
           const open = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12));
           open.setAuthTag(sealed.subarray(-16));
-          if (!Buffer.concat([open.update(sealed.subarray(12, -16)), open.final()]).equals(plain)) throw new Error('node:crypto does not open');
+          if (!Buffer.concat([open.update(sealed.subarray(12, -16)), open.final()]).equals(plain)) throw new WrongAnswer('node:crypto does not open');
         },
       };
     },
@@ -111,7 +111,7 @@ function batchCase(bench: Bench, count: number, size: number): Case {
           core.batch(session, USE.ENCRYPT, key, MECH.AES_GCM, params, input, lengths, out, outLengths);
           const back = Buffer.alloc(size + 28);
           const opened = core.decryptInto(session, key, MECH.AES_GCM, params, out.subarray(0, outLengths[0]), back);
-          if (!back.subarray(0, opened).equals(one)) throw new Error('batch: what was sealed does not open');
+          if (!back.subarray(0, opened).equals(one)) throw new WrongAnswer('batch: what was sealed does not open');
         },
       };
     },
@@ -132,7 +132,7 @@ function hmacCase(bench: Bench, size: number): Case {
           const key = core.generate(session, 0, { type: KEY.GENERIC, param: 256 }, usage(ATTR.SIGN, ATTR.VERIFY));
           return {
             run(n) { for (let i = 0; i < n; i += 1) core.sign(session, key, MECH.SHA256_HMAC, undefined, message); },
-            check() { if (!core.verify(session, key, MECH.SHA256_HMAC, undefined, message, core.sign(session, key, MECH.SHA256_HMAC, undefined, message))) throw new Error('HMAC does not verify'); },
+            check() { if (!core.verify(session, key, MECH.SHA256_HMAC, undefined, message, core.sign(session, key, MECH.SHA256_HMAC, undefined, message))) throw new WrongAnswer('HMAC does not verify'); },
           };
         },
       },
@@ -141,7 +141,7 @@ function hmacCase(bench: Bench, size: number): Case {
         prepare(): Prepared {
           const key = createSecretKey(randomBytes(32));
           const mac = (): Buffer => createHmac('sha256', key).update(message).digest();
-          return { run(n) { for (let i = 0; i < n; i += 1) mac(); }, check() { if (mac().length !== 32) throw new Error('no MAC'); } };
+          return { run(n) { for (let i = 0; i < n; i += 1) mac(); }, check() { if (mac().length !== 32) throw new WrongAnswer('no MAC'); } };
         },
       },
     ],
@@ -169,7 +169,7 @@ function signCase(bench: Bench, name: string, spec: KeySpec, mech: number, kind:
             async check() {
               const signature = slow ? await core.signSlow(session, key, mech, parameters, message) : core.sign(session, key, mech, parameters, message);
               const pub = createPublicKey({ key: core.publicKey(session, key), format: 'der', type: 'spki' });
-              if (!nodeVerify(hash, message, pub, signature)) throw new Error(`${name}: node:crypto refuses our signature`);
+              if (!nodeVerify(hash, message, pub, signature)) throw new WrongAnswer(`${name}: node:crypto refuses our signature`);
             },
           };
         },
@@ -182,7 +182,7 @@ function signCase(bench: Bench, name: string, spec: KeySpec, mech: number, kind:
           const key = createPrivateKey(privateKey.export({ type: 'pkcs8', format: 'pem' }));
           return {
             run(n) { for (let i = 0; i < n; i += 1) nodeSign(hash, message, key); },
-            check() { if (!nodeVerify(hash, message, publicKey, nodeSign(hash, message, key))) throw new Error('crypto.sign does not verify'); },
+            check() { if (!nodeVerify(hash, message, publicKey, nodeSign(hash, message, key))) throw new WrongAnswer('crypto.sign does not verify'); },
           };
         },
       },
