@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "lab.h"
+
 #define STATES 5
 #define EVENTS 5
 #define STAY (-1)       /* the event does not fit the state */
@@ -46,6 +48,8 @@ state_event(enum module_event event, const char *why)
 		snprintf(reasons[fresh], sizeof(reasons[fresh]), "%s", why == NULL ? "" : why);
 		atomic_store(&reason, fresh);
 	}
+	lab_trace("\"event\":\"state\",\"from\":\"%s\",\"to\":\"%s\",\"why\":\"%s\"", state_name((enum module_state)atomic_load(&now)),
+	          state_name((enum module_state)to), why == NULL ? "" : why);
 	atomic_store(&now, to);
 	st = HSM_OK;
 out:

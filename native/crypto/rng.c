@@ -31,6 +31,7 @@
 
 #include "../base/arena.h"
 #include "../base/bytes.h"
+#include "../base/lab.h"
 #include "../base/mark.h"
 #include "../base/state.h"
 
@@ -126,6 +127,8 @@ draw_run(void *arg)
 	if (stuck)
 		memset(d->out, 0x5a, d->len);
 #endif
+	if (lab(LAB_OUTPUT_STUCK) != 0)
+		memset(d->out, 0x5a, d->len);
 }
 
 /* 64 bits over the first 128, so that no copy of a key stays with us. 0 is

@@ -114,7 +114,7 @@ state_verify(struct cmac *c, const hsm_params *params, bool general, hsm_in msg,
 		return HSM_E_SIGNATURE_LEN;
 	cmac_add(c, msg);
 	cmac_close(c, mac);
-	return bytes_equal_secret(mac, sig.ptr, len) ? HSM_OK : HSM_E_SIGNATURE;
+	return mac_compare(mac, sig.ptr, len);
 }
 
 #define CMAC_SLOTS(tag, general)                                              \

@@ -57,7 +57,9 @@ gcm_iv_make(const hsm_params *params, struct gcm_plan *plan)
 		return HSM_E_PARAM;
 	if (fixed > 0)
 		memcpy(plan->made, params->iv.ptr, fixed);
-	if ((st = rng_nonce(plan->made + fixed, GCM_IV - fixed)) != HSM_OK)
+	if (lab(LAB_IV_STUCK) != 0)
+		memset(plan->made + fixed, 0x5a, GCM_IV - fixed);
+	else if ((st = rng_nonce(plan->made + fixed, GCM_IV - fixed)) != HSM_OK)
 		return st;
 	plan->iv = (hsm_in){ plan->made, GCM_IV };
 	if (params->iv_out == NULL)

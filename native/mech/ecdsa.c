@@ -11,6 +11,7 @@
 #include <openssl/mem.h>
 
 #include "ec.h"
+#include "lab_fault.h"
 #include "primitive.h"
 
 #define DER_MAX 160u                    /* two numbers of 66 bytes, and some */
@@ -47,6 +48,10 @@ digest_sig(const struct ec_key *e, const hsm_params *params, hsm_hash hash, hsm_
 	uint8_t nonce[66];
 	ECDSA_SIG *sig = NULL;
 
+#ifdef STRONGROOM_LAB
+	if (lab(LAB_SHORT_NONCES) != 0)
+		return lab_ecdsa_sign(e, digest);
+#endif
 	if ((params->flags & HSM_PARAM_DETERMINISTIC) == 0)
 		return ECDSA_do_sign(digest.ptr, digest.len, e->ec);
 	/* Named for tests, since a nonce twice used tells the key; this one

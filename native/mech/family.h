@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "../base/arena.h"
+#include "../base/lab.h"
 #include "../base/mark.h"
 #include "mech.h"
 
@@ -42,6 +43,14 @@ hsm_status library_status(hsm_status otherwise);
 /* How many bytes a derivation makes: what was wanted, what the spec's type
  * needs, else all there is. */
 size_t derive_len(const hsm_params *params, size_t want, size_t all);
+
+/* A MAC that was made, against one that was given. */
+static inline hsm_status
+mac_compare(uint8_t *mac, const uint8_t *given, size_t len)
+{
+	mac[0] ^= (uint8_t)(lab(LAB_TAG_FLIP) & 1);
+	return bytes_equal_secret(mac, given, len) ? HSM_OK : HSM_E_SIGNATURE;
+}
 
 /* Set out->len to 0 on failure. */
 static inline hsm_status

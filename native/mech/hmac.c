@@ -198,7 +198,7 @@ verify_with(const struct key *key, const hsm_params *params, hsm_hash hash, bool
 		return HSM_E_SIGNATURE_LEN;
 	if ((st = hmac_all(key, hash, msg, mac)) != HSM_OK)
 		return st;
-	return bytes_equal_secret(mac, sig.ptr, len) ? HSM_OK : HSM_E_SIGNATURE;
+	return mac_compare(mac, sig.ptr, len);
 }
 
 /* ---- many parts ---------------------------------------------------------- */
@@ -238,7 +238,7 @@ final_with(struct stream *s, bool general, hsm_in sig, hsm_out *out)
 	if (!HMAC_Final(s->ctx, mac, NULL))
 		return library_status(HSM_E_CRYPTO);
 	if (s->use == MECH_VERIFY)
-		return bytes_equal_secret(mac, sig.ptr, len) ? HSM_OK : HSM_E_SIGNATURE;
+		return mac_compare(mac, sig.ptr, len);
 	memcpy(out->ptr, mac, len);
 	return HSM_OK;
 }

@@ -78,6 +78,7 @@ rfc6979_nonce(const struct ec_key *e, hsm_hash hash, hsm_in digest, uint8_t *non
 		if (!found && (st = generator_feed(&g, 0, HSM_NONE, HSM_NONE)) != HSM_OK)
 			goto out;
 	}
+	nonce[e->order_len - 1] ^= (uint8_t)(lab(LAB_NONCE_FLIP) & 1);
 	st = HSM_OK;
 out:
 	BN_clear_free(z);

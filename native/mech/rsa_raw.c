@@ -128,6 +128,10 @@ pkcs_open(const struct key *key, const hsm_params *params, hsm_in in, hsm_out *o
 		st = library_status(HSM_E_CIPHERTEXT);
 		goto out;
 	}
+	if (lab(LAB_PKCS1_ORACLE) != 0 && (em.ptr[0] != 0 || em.ptr[1] != 2)) {
+		st = HSM_E_CIPHERTEXT;
+		goto out;
+	}
 	len = message_choose(em.ptr, made.ptr, made_len, em.len);
 	mark_public(&len, sizeof len);          /* the message's, or the made-up one's */
 	st = out_bytes(out, (hsm_in){ em.ptr + em.len - len, len });

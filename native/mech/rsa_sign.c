@@ -4,6 +4,7 @@
 
 #include <openssl/mem.h>
 
+#include "lab_fault.h"
 #include "primitive.h"
 #include "rsa.h"
 
@@ -26,6 +27,10 @@ pkcs_sign(const struct key *key, const hsm_params *params, hsm_hash hash, hsm_in
 	 * long hashes. */
 	if (digest.len + 30 > k->len)
 		return out_done(out, HSM_E_KEY_SIZE);
+#ifdef STRONGROOM_LAB
+	if (lab(LAB_DP_FLIP) != 0 || lab(LAB_UNCHECKED) != 0)
+		return out_done(out, lab_rsa_sign(k, hash_md(hash), digest, out));
+#endif
 	if (!RSA_sign(EVP_MD_type(hash_md(hash)), digest.ptr, digest.len, out->ptr, &len, k->rsa))
 		return out_done(out, library_status(HSM_E_CRYPTO));
 	return HSM_OK;

@@ -10,6 +10,16 @@
 #include "file.h"
 #include "seal.h"
 
+/* The laboratory has a secret of its own: what was made outside does not open
+ * there, nor the other way round. */
+#ifdef STRONGROOM_LAB
+#define SECRET_NAME "secret.lab"
+#define KEY_ENDING ".lab.key"
+#else
+#define SECRET_NAME "secret"
+#define KEY_ENDING ".key"
+#endif
+
 static hsm_status
 path_make(char path[PATH_MAX], const char *device, const char *name)
 {
@@ -21,12 +31,12 @@ path_make(char path[PATH_MAX], const char *device, const char *name)
 static hsm_status
 key_path(char path[PATH_MAX], const char *device, const uint8_t id[DEVICE_ID_LEN])
 {
-	char name[2 * DEVICE_ID_LEN + sizeof ".key"];
+	char name[2 * DEVICE_ID_LEN + sizeof KEY_ENDING];
 	int n = 0;
 
 	for (unsigned i = 0; i < DEVICE_ID_LEN; i++)
 		n += snprintf(name + n, sizeof name - (size_t)n, "%02x", id[i]);
-	(void)!snprintf(name + n, sizeof name - (size_t)n, ".key");
+	(void)!snprintf(name + n, sizeof name - (size_t)n, KEY_ENDING);
 	return path_make(path, device, name);
 }
 
@@ -71,7 +81,7 @@ device_secret(const char *device, bool make, struct secret *secret)
 	bool missing = false;
 	hsm_status st;
 
-	if ((st = path_make(path, device, "secret")) != HSM_OK || (make && (st = folder_make(device)) != HSM_OK))
+	if ((st = path_make(path, device, SECRET_NAME)) != HSM_OK || (make && (st = folder_make(device)) != HSM_OK))
 		return st;
 	st = key_read(path, secret, &missing);
 	if (missing)

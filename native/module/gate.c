@@ -2,11 +2,14 @@
  * little more than its mechanism. */
 #include "gate.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "../base/arena.h"
+#include "../base/lab.h"
 #include "../base/state.h"
 #include "../crypto/rng.h"
+#include "hsm.h"
 #include "resident.h"
 
 #define HOT __attribute__((tls_model("initial-exec")))
@@ -92,6 +95,29 @@ gate_hold(size_t heap, size_t keep)
 
 /* ---- the way in ---------------------------------------------------------- */
 
+#ifdef STRONGROOM_LAB
+static void *
+tamper_run(void *arg)
+{
+	(void)arg;
+	(void)!hsm_zeroise("laboratory: tamper event during an operation");
+	return NULL;
+}
+
+/* From elsewhere, as such events come, while the operation goes on: on this
+ * thread it might hold what the event waits for. */
+static void
+tamper_now(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, tamper_run, NULL) == 0)
+		pthread_detach(thread);
+}
+#else
+#define tamper_now() ((void)0)
+#endif
+
 struct passage { hsm_status (*call)(void *arg); void *arg; hsm_status st; };
 
 static void
@@ -99,6 +125,8 @@ passage_run(void *arg)
 {
 	struct passage *p = arg;
 
+	if (lab_count_down(LAB_TAMPER_AT))
+		tamper_now();
 	p->st = p->call(p->arg);
 }
 
@@ -122,6 +150,7 @@ gate_run_keep(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t keep
 	here_inside = false;
 	if (heap != 0)
 		arena_release();
+	lab_trace("\"event\":\"operation\",\"status\":\"%s\"", hsm_status_name(st != HSM_OK ? st : p.st));
 	if (st != HSM_OK || p.st == HSM_OK || p.st == HSM_E_BUFFER)
 		return st == HSM_OK ? p.st : st;
 	/* Not every failure says that it was for want of memory. */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "../base/arena.h"
+#include "../base/lab.h"
 #include "../base/state.h"
 #include "../crypto/library.h"
 #include "gate.h"
@@ -71,6 +72,8 @@ test_enter(void *arg)
 static bool
 test_broken(const char *name)
 {
+	if (lab_fails(name))
+		return true;
 #ifdef STRONGROOM_FAULTS
 	const char *broken = getenv("STRONGROOM_BREAK_SELF_TEST");
 
@@ -86,7 +89,10 @@ test_run(const struct self_test *test)
 {
 	struct testing t = { test, test_broken(test->name) };
 
-	return gate_run_testing(test_enter, &t, TEST_HEAP, TEST_DEPTH);
+	const hsm_status st = gate_run_testing(test_enter, &t, TEST_HEAP, TEST_DEPTH);
+
+	lab_trace("\"event\":\"self-test\",\"name\":\"%s\",\"status\":\"%s\"", test->name, hsm_status_name(st));
+	return st;
 }
 
 /* All, or the one of this name; the first that fails ends the module's
@@ -173,7 +179,7 @@ power_on(const hsm_config *config)
 	const char *failed;
 	hsm_status st;
 
-	if ((st = state_event(EVENT_OPEN, NULL)) != HSM_OK)
+	if ((st = lab_power_on()) != HSM_OK || (st = state_event(EVENT_OPEN, NULL)) != HSM_OK)
 		return st;
 	gate_approved_only(config != NULL && config->approved_only);
 	if ((st = arena_open(config != NULL ? config->arena_size : 0)) != HSM_OK)

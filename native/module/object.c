@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/lab.h"
 #include "../base/state.h"
 #include "../crypto/rng.h"
 #include "attrs.h"
@@ -296,6 +297,8 @@ consistent_run(void *arg)
 {
 	const struct key *key = arg;
 
+	if (lab_fails("pairwise"))
+		return HSM_E_SELF_TEST;
 	return key->kind->consistent(key);
 }
 

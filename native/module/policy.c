@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "../base/lab.h"
+
 #define USES_OF_OBJECTS (USE_DESCRIBE | USE_CHANGE | USE_SEAL | USE_DESTROY)
 #define ACCOUNT_LEN 12u
 
@@ -155,8 +157,8 @@ uses_of(const struct policy_ask *ask)
 	       | ((use & MECH_DECAP) != 0 ? MECH_ENCAP : 0);
 }
 
-hsm_status
-policy_check(const struct policy_ask *ask)
+static hsm_status
+check(const struct policy_ask *ask)
 {
 	hsm_status st;
 
@@ -169,6 +171,17 @@ policy_check(const struct policy_ask *ask)
 	if (ask->mech != NULL && (st = policy_mech(ask)) != HSM_OK)
 		return st;
 	return ask->strict ? policy_strict(ask) : HSM_OK;
+}
+
+hsm_status
+policy_check(const struct policy_ask *ask)
+{
+	const hsm_status st = check(ask);
+
+	lab_trace("\"event\":\"use\",\"role\":%u,\"use\":%u,\"mechanism\":\"%s\",\"class\":%u,\"type\":%u,\"home\":%s,\"strict\":%s,\"status\":\"%s\"",
+	          (unsigned)ask->role, ask->use, ask->mech == NULL ? "" : ask->mech->name, ask->facts->klass, ask->facts->spec.type,
+	          ask->home ? "true" : "false", ask->strict ? "true" : "false", hsm_status_name(st));
+	return st;
 }
 
 hsm_status

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/lab.h"
 #include "../base/lock.h"
 #include "../crypto/rng.h"
 #include "../mech/mech.h"
@@ -523,6 +524,7 @@ hsm_login(hsm_session session, hsm_role role, hsm_in pin)
 		session_each(s->part, visit_read_only, &read_only);
 	st = read_only ? HSM_E_READ_ONLY : partition_login(s->part, role, pin);
 out:
+	lab_trace("\"event\":\"login\",\"role\":%u,\"status\":\"%s\"", (unsigned)role, hsm_status_name(st));
 	session_release(s);
 	return st;
 }
@@ -564,6 +566,7 @@ hsm_logout(hsm_session session)
 	session_each(s->part, visit_cancel, NULL);
 	object_forget_private(s->part);
 out:
+	lab_trace("\"event\":\"logout\",\"status\":\"%s\"", hsm_status_name(st));
 	session_release(s);
 	return st;
 }

@@ -5,6 +5,9 @@
 
 extern "C" {
 #include "../module/hsm.h"
+#ifdef STRONGROOM_LAB
+#include "../module/lab_door.h"
+#endif
 #include "../token/token.h"
 }
 

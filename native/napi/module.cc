@@ -144,7 +144,31 @@ struct MechDescribe : Call {
   napi_value Answer(napi_env env) { return Described(env, info); }
 };
 
+#ifdef STRONGROOM_LAB
+// lab(setting): docs/laboratory.md
+struct Lab : Call {
+  char setting[255];
+  void Read(Args& arg) { arg.CString(0, "setting", setting); }
+  hsm_status Run() { return hsm_lab(setting); }
+};
+
+// labNoise(source, room): length
+struct LabNoise : Call {
+  uint32_t source;
+  hsm_out noise;
+  void Read(Args& arg) {
+    source = arg.Word(0, "source");
+    arg.RoomGiven(1, "noise", &noise);
+  }
+  hsm_status Run() { return hsm_lab_noise(source, &noise); }
+  napi_value Answer(napi_env env) { return Length(env, noise.len); }
+};
+#endif
+
 const Export kList[] = {
+#ifdef STRONGROOM_LAB
+    NOW("lab", Lab),             NOW("labNoise", LabNoise),
+#endif
     NOW("open", Open),           NOW("close", Close),           NOW("describe", Describe),
     NOW("selfTest", SelfTest),   LATER("selfTestSlow", SelfTest), NOW("selfTestAt", SelfTestAt),
     NOW("zeroise", Zeroise),     NOW("mechAt", MechAt),         NOW("mechDescribe", MechDescribe),

@@ -6,6 +6,7 @@ import { addBenchCommand } from './bench.ts';
 import { addClockCommands } from './clock.ts';
 import { addDoctorCommands } from './doctor.ts';
 import { addKeyCommands } from './key.ts';
+import { addLabCommands } from './lab.ts';
 import { addPolicyCommands } from './policy.ts';
 import { addResetCommand, addSeedCommand } from './seed.ts';
 import { addServeCommand } from './serve.ts';
@@ -45,6 +46,7 @@ addDoctorCommands(program);
 addSeedCommand(program);
 addResetCommand(program);
 addBenchCommand(program);
+addLabCommands(program);
 
 try {
   await program.parseAsync();

@@ -246,9 +246,17 @@ export interface AddonKey {
 
 /** Where `npm run build` puts it. */
 export const addonPath = resolve(import.meta.dirname, '../../build/Release/strongroom.node');
+/** Where `npm run build:lab` puts the laboratory's (docs/laboratory.md). */
+export const labAddonPath = resolve(import.meta.dirname, '../../build/lab/Release/strongroom.node');
 
-/** Throws an Error of one sentence when it was not built. */
-export function loadAddon(path: string = addonPath): Addon {
-  if (!existsSync(path)) throw new Error(`${path} is missing: run \`npm run build\``);
+/** The laboratory's own calls; the addon of a release has none of them. */
+export interface LabAddon extends Addon {
+  lab(setting: string): void;
+  labNoise(source: number, room: Uint8Array): number;
+}
+
+/** Throws an Error of one sentence when it was not built. STRONGROOM_MODE=lab asks for the laboratory's. */
+export function loadAddon(path: string = process.env['STRONGROOM_MODE'] === 'lab' ? labAddonPath : addonPath): Addon {
+  if (!existsSync(path)) throw new Error(`${path} is missing: run \`npm run build${path === labAddonPath ? ':lab' : ''}\``);
   return createRequire(import.meta.url)(path) as Addon;
 }

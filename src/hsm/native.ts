@@ -15,6 +15,8 @@ export interface CoreOptions {
   readonly arenaSize?: number;
   /** Refuse what the service indicator calls not approved. */
   readonly approvedOnly?: boolean;
+  /** Another build of the addon than the one that belongs here. */
+  readonly addon?: string;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface CoreOptions {
  * core, the last {@link Core.close} wipes it. Throws HsmError HSM_E_SELF_TEST, HSM_E_MEMORY.
  */
 export function loadCore(options: CoreOptions = {}): NativeCore {
-  const addon = loadAddon();
+  const addon = loadAddon(options.addon);
   addon.open(HsmError, options.arenaSize ?? 0, options.approvedOnly ?? false);
   return new NativeCore(addon);
 }

@@ -22,6 +22,7 @@
 #undef text
 
 #include "module/hsm.h"
+#include "module/shamir.h"
 #include "module/text.h"
 
 #define hide(at, len) VALGRIND_MAKE_MEM_UNDEFINED(at, len)
@@ -295,6 +296,26 @@ sigv4(void **state)
 	assert_status(signature_check(&key, &request), HSM_E_SIGNATURE);
 }
 
+static void
+shares(void **state)
+{
+	static const uint8_t xs[3] = { 1, 3, 5 };
+	uint8_t secret[SHAMIR_LEN], parts[5][SHAMIR_LEN], again[SHAMIR_LEN];
+
+	(void)state;
+	memset(secret, 0x5c, sizeof secret);
+	hide(secret, sizeof secret);
+	case_begin("splitting a secret into shares");
+	assert_status(shamir_split(secret, 3, 5, parts), HSM_OK);
+	memcpy(parts[1], parts[2], SHAMIR_LEN);
+	memcpy(parts[2], parts[4], SHAMIR_LEN);
+	case_begin("joining shares");
+	shamir_join(xs, (const uint8_t (*)[SHAMIR_LEN])parts, 3, again);
+	show(secret, sizeof secret);
+	show(again, sizeof again);
+	assert_memory_equal(secret, again, sizeof secret);
+}
+
 /* ---- controls ------------------------------------------------------------------------ */
 
 static __attribute__((noinline)) bool
@@ -372,7 +393,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(controls), cmocka_unit_test(compare), cmocka_unit_test(base64), cmocka_unit_test(json),
 		cmocka_unit_test(pkcs1_padding), cmocka_unit_test(cbc_padding), cmocka_unit_test(pins),
-		cmocka_unit_test(token_pins), cmocka_unit_test(sigv4), cmocka_unit_test(mechanisms),
+		cmocka_unit_test(token_pins), cmocka_unit_test(sigv4), cmocka_unit_test(shares), cmocka_unit_test(mechanisms),
 	};
 
 	return cmocka_run_group_tests(tests, power_on, NULL);
