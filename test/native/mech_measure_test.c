@@ -13,6 +13,7 @@ void __wrap_arena_free(void *ptr);
 
 static size_t live, peak;
 
+#ifndef DEPTH_ONLY
 void *
 __wrap_arena_alloc(size_t len)
 {
@@ -32,6 +33,7 @@ __wrap_arena_free(void *ptr)
 		live -= arena_size(ptr) + 16;
 	__real_arena_free(ptr);
 }
+#endif
 
 struct figure { size_t heap, depth; };
 
