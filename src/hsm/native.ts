@@ -330,15 +330,23 @@ export class NativeCore implements Core, ImportCore, KeepCore, RecipientCore {
   // ---- using keys
 
   encryptInto(session: SessionHandle, key: KeyHandle, mech: number, params: MechanismParams | undefined, plain: Uint8Array, out: Uint8Array): number {
-    return params === undefined
-      ? this.#addon.encrypt(session, key, mech, plain, out)
-      : this.#addon.encrypt(session, key, mech, plain, out, this.#figures(params), params.iv, params.aad, params.label, params.salt, params.peer, params.data);
+    if (params === undefined) return this.#addon.encrypt(session, key, mech, plain, out);
+    const figures = this.#figures(params);
+    // An argument costs time even where it says nothing.
+    if (params.label !== undefined || params.salt !== undefined || params.peer !== undefined || params.data !== undefined)
+      return this.#addon.encrypt(session, key, mech, plain, out, figures, params.iv, params.aad, params.label, params.salt, params.peer, params.data);
+    if (figures === undefined && params.iv === undefined && params.aad === undefined) return this.#addon.encrypt(session, key, mech, plain, out);
+    return this.#addon.encrypt(session, key, mech, plain, out, figures, params.iv, params.aad);
   }
 
   decryptInto(session: SessionHandle, key: KeyHandle, mech: number, params: MechanismParams | undefined, input: Uint8Array, out: Uint8Array): number {
-    return params === undefined
-      ? this.#addon.decrypt(session, key, mech, input, out)
-      : this.#addon.decrypt(session, key, mech, input, out, this.#figures(params), params.iv, params.aad, params.label, params.salt, params.peer, params.data);
+    if (params === undefined) return this.#addon.decrypt(session, key, mech, input, out);
+    const figures = this.#figures(params);
+    // An argument costs time even where it says nothing.
+    if (params.label !== undefined || params.salt !== undefined || params.peer !== undefined || params.data !== undefined)
+      return this.#addon.decrypt(session, key, mech, input, out, figures, params.iv, params.aad, params.label, params.salt, params.peer, params.data);
+    if (figures === undefined && params.iv === undefined && params.aad === undefined) return this.#addon.decrypt(session, key, mech, input, out);
+    return this.#addon.decrypt(session, key, mech, input, out, figures, params.iv, params.aad);
   }
 
   async encryptSlow(session: SessionHandle, key: KeyHandle, mech: number, params: MechanismParams | undefined, plain: Uint8Array, out: Uint8Array): Promise<number> {
@@ -632,7 +640,7 @@ export class NativeCore implements Core, ImportCore, KeepCore, RecipientCore {
   /** The parameters that are numbers; undefined when there are none. Read by the addon before it returns. */
   #figures(p: MechanismParams): Uint32Array | undefined {
     if (p.hash === undefined && p.mgf === undefined && p.saltLength === undefined && p.tagBits === undefined && p.counterBits === undefined &&
-        p.iterations === undefined && p.flags === undefined && p.wrapBits === undefined && p.spec === undefined) return undefined;
+        p.iterations === undefined && (p.flags === undefined || (p.flags === IV_MADE && p.iv === undefined)) && p.wrapBits === undefined && p.spec === undefined) return undefined;
     const n = this.#numbers;
     n[0] = p.hash ?? 0;
     n[1] = p.mgf ?? 0;
