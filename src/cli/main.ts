@@ -1,6 +1,7 @@
 /** The command line: nouns and verbs. Each command lives in a file of its own noun. */
 import { Command, CommanderError } from 'commander';
 import { addAccountCommands } from './account.ts';
+import { addAcvpCommands } from './acvp.ts';
 import { addAuditCommands } from './audit.ts';
 import { addBenchCommand } from './bench.ts';
 import { addClockCommands } from './clock.ts';
@@ -47,6 +48,7 @@ addSeedCommand(program);
 addResetCommand(program);
 addBenchCommand(program);
 addLabCommands(program);
+addAcvpCommands(program);
 
 try {
   await program.parseAsync();
