@@ -12,6 +12,10 @@
  * AWS-LC aborts when that fails. rng_prepare makes that draw, from the
  * reserve, after it saw that the reserve has the room.
  *
+ * What callers add (rng_add) is additional input of SP 800-90A: a digest of it
+ * goes into each thread's generator with that thread's next draw, beside the
+ * seeds, never in their place, so that it can only add.
+ *
  * Fork: AWS-LC walks the list of states at exit, so a child inherits them,
  * with the keys exchanged for random ones (rng_scrub). The list and its lock
  * change when a thread draws first or ends; both happen under `list`, which is
@@ -19,6 +23,7 @@
 #include "rng.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -27,6 +32,7 @@
 #include <openssl/aes.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <openssl/thread.h>
 
 #include "../base/arena.h"
@@ -41,6 +47,10 @@
 #define DRAW_DEPTH ((size_t)2 << 10)
 #define CHUNK ((size_t)1 << 16)
 
+/* AWS-LC exports this in a header that it does not install. 32 bytes of
+ * additional input. */
+int RAND_bytes_with_user_prediction_resistance(uint8_t *out, size_t len, const uint8_t added[SHA256_DIGEST_LENGTH]);
+
 /* In the arena: what is left of the pool (its end is used first), and a print
  * of the last draw. */
 struct pool { size_t left; uint64_t print; uint8_t bytes[POOL_LEN]; };
@@ -48,12 +58,15 @@ struct pool { size_t left; uint64_t print; uint8_t bytes[POOL_LEN]; };
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
 	struct pool *pool;
 	unsigned life;                  /* arena_generation() it was made in */
+	unsigned turn;                  /* of `added`, that its generator has taken */
 } me;
 
 static pthread_mutex_t list = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t at_thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool have_key;
+static uint8_t added[SHA256_DIGEST_LENGTH];     /* digest of all that was added; under `list` */
+static _Atomic unsigned turn;                   /* how often */
 static uint32_t stand_in[sizeof(((AES_KEY *)0)->rd_key) / 4];
 
 /* ---- the states in the reserve -------------------------------------------------- */
@@ -107,22 +120,50 @@ static const struct arena_fork on_fork = { fork_before, fork_after, rng_scrub };
 
 #ifdef STRONGROOM_FAULTS
 static bool stuck;
+static _Atomic unsigned additions;
 
 void
 rng_stick(bool on)
 {
 	stuck = on;
 }
+
+unsigned
+rng_additions(void)
+{
+	return additions;
+}
 #endif
 
 struct draw { uint8_t *out; size_t len; int done; };
+
+static bool
+addition_waits(void)
+{
+	return me.turn != atomic_load_explicit(&turn, memory_order_relaxed);
+}
+
+static int
+draw_with_addition(struct draw *d)
+{
+	uint8_t now[sizeof added];
+
+	pthread_mutex_lock(&list);
+	memcpy(now, added, sizeof now);
+	me.turn = atomic_load_explicit(&turn, memory_order_relaxed);
+	pthread_mutex_unlock(&list);
+#ifdef STRONGROOM_FAULTS
+	additions++;
+#endif
+	return RAND_bytes_with_user_prediction_resistance(d->out, d->len, now);
+}
 
 static void
 draw_run(void *arg)
 {
 	struct draw *d = arg;
 
-	d->done = RAND_bytes(d->out, d->len);
+	d->done = addition_waits() ? draw_with_addition(d) : RAND_bytes(d->out, d->len);
 #ifdef STRONGROOM_FAULTS
 	if (stuck)
 		memset(d->out, 0x5a, d->len);
@@ -284,10 +325,36 @@ rng_nonce(void *out, size_t len)
 		return st;
 	if ((p = me.pool) == NULL)
 		return rng_bytes(out, len);
-	if (p->left < len && (st = pool_fill(p)) != HSM_OK)
+	/* What lies in the pool was drawn before the addition. */
+	if ((p->left < len || addition_waits()) && (st = pool_fill(p)) != HSM_OK)
 		return st;
 	p->left -= len;
 	memcpy(out, p->bytes + p->left, len);
 	bytes_wipe(p->bytes + p->left, len);
 	return HSM_OK;
+}
+
+/* ---- what callers add --------------------------------------------------------------- */
+
+static void
+add_run(void *arg)
+{
+	const hsm_in *in = arg;
+	SHA256_CTX ctx;
+
+	pthread_mutex_lock(&list);
+	SHA256_Init(&ctx);
+	SHA256_Update(&ctx, added, sizeof added);
+	SHA256_Update(&ctx, in->ptr, in->len);
+	SHA256_Final(added, &ctx);
+	atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed);
+	pthread_mutex_unlock(&list);
+}
+
+hsm_status
+rng_add(hsm_in in)
+{
+	hsm_status st = rng_prepare();
+
+	return st == HSM_OK && in.len != 0 ? arena_run(add_run, &in, DRAW_DEPTH) : st;
 }

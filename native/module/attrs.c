@@ -361,7 +361,7 @@ draft_given(struct draft *d, const struct facts_order *o, const hsm_attr *attr)
 {
 	const struct rule *rule = rule_find(attr->type, o->klass);
 
-	if (rule == NULL)
+	if (rule == NULL || (rule->when & WHEN_NOBODY) != 0)
 		return HSM_E_ATTR_TYPE;
 	if ((rule->when & (WHEN_MAKE | WHEN_CREATE)) == 0)
 		return HSM_E_ATTR_READ_ONLY;
@@ -573,6 +573,20 @@ put_flag(hsm_out *out, bool flag)
 	return put_bytes(out, (hsm_in){ &byte, 1 });
 }
 
+/* CKA_OBJECT_VALIDATION_FLAGS: was it made here, by a generator and of a size
+ * that are approved? 1 is the bit of C_GetSessionValidationFlags. */
+static uint64_t
+facts_approved(const struct facts *f)
+{
+	const struct mech *row = (f->flags & FACT_LOCAL) != 0 ? mech_find(f->made_by) : NULL;
+	const struct key key = { .spec = f->spec };
+	const hsm_params none = { .flags = 0 };
+
+	if (row == NULL)
+		return 0;
+	return row->approved != NULL ? row->approved(&key, MECH_GENERATE, &none) : (row->flags & MECH_APPROVED) != 0;
+}
+
 static hsm_status
 get_own(const struct facts *f, uint32_t type, hsm_out *value)
 {
@@ -583,6 +597,8 @@ get_own(const struct facts *f, uint32_t type, hsm_out *value)
 		return put_number(value, f->key_type);
 	case HSM_ATTR_KEY_GEN_MECHANISM:
 		return put_number(value, f->made_by);
+	case HSM_ATTR_OBJECT_VALIDATION_FLAGS:
+		return put_number(value, facts_approved(f));
 	default:
 		return put_flag(value, hsm_approved());
 	}

@@ -68,3 +68,22 @@ hsm_random(hsm_session session, hsm_out *out)
 	session_release(s);
 	return st;
 }
+
+static hsm_status
+random_add(void *arg)
+{
+	return rng_add(*(const hsm_in *)arg);
+}
+
+hsm_status
+hsm_random_add(hsm_session session, hsm_in in)
+{
+	struct session *s;
+	hsm_status st;
+
+	if ((st = session_acquire(session, &s)) != HSM_OK)
+		return st;
+	st = in.len != 0 && in.ptr == NULL ? HSM_E_ARGS : gate_run(random_add, &in, 0, RANDOM_DEPTH);
+	session_release(s);
+	return st;
+}

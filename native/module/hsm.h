@@ -358,6 +358,8 @@ HSM_MUST_USE hsm_status hsm_unwrap(hsm_session session, hsm_key kek, hsm_mech me
 HSM_MUST_USE hsm_status hsm_encapsulate(hsm_session session, hsm_key pub, hsm_mech mech, const hsm_params *params, hsm_out *ciphertext, const hsm_attr *attrs, size_t n, hsm_key *key);
 HSM_MUST_USE hsm_status hsm_decapsulate(hsm_session session, hsm_key priv, hsm_mech mech, const hsm_params *params, hsm_in ciphertext, const hsm_attr *attrs, size_t n, hsm_key *key);
 HSM_MUST_USE hsm_status hsm_random(hsm_session session, hsm_out *out);      /* fills out->cap bytes */
+/* Additional input for the generator, beside its own seeds: it adds, or does nothing. */
+HSM_MUST_USE hsm_status hsm_random_add(hsm_session session, hsm_in in);
 /* Service indicator of this thread's last operation. A door that ran one on
  * another thread carries its indicator over with the result. */
 bool hsm_approved(void);

@@ -21,6 +21,7 @@ enum rule_form {
 #define WHEN_UP      0x10u      /* once true, true for ever */
 #define WHEN_DOWN    0x20u      /* once false, false for ever */
 #define WHEN_OFFICER 0x40u      /* only the officer says TRUE */
+#define WHEN_NOBODY  0x80u      /* no template that makes an object knows it */
 
 struct rule {
 	uint32_t type;

@@ -45,6 +45,8 @@ struct session;
 CK_RV door_enter(void);
 void door_leave(void);
 bool door_open(void);
+/* Inside: which C_Initialize this is the life of. */
+unsigned door_life(void);
 
 /* ---- slot.c ----------------------------------------------------------------- */
 

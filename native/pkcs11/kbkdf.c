@@ -81,6 +81,7 @@ length_write(struct writer *w, CK_ULONG bits, CK_ULONG width, bool little)
  * split, and what stands there. */
 struct plan {
 	bool chained;                   /* feedback, double pipeline */
+	bool length;                    /* a length was there: one may be */
 	unsigned n;
 	size_t split[2];
 	bool counter[2];                /* else what is fed back */
@@ -121,8 +122,9 @@ part_read(const CK_PRF_DATA_PARAM *part, CK_ULONG bits, struct writer *w, hsm_pa
 	case CK_SP800_108_DKM_LENGTH: {
 		const CK_SP800_108_DKM_LENGTH_FORMAT *f = part->pValue;
 
-		if (f == NULL || part->ulValueLen != sizeof *f || !width_fits(f->ulWidthInBits, 64))
+		if (f == NULL || part->ulValueLen != sizeof *f || !width_fits(f->ulWidthInBits, 64) || p->length)
 			return false;
+		p->length = true;
 		/* One key is derived: its own length, or that of the turns it takes. */
 		if (f->dkmLengthMethod == CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS)
 			bits = (bits + 8 * prf_len(to->hash) - 1) / (8 * prf_len(to->hash)) * (8 * prf_len(to->hash));
@@ -164,6 +166,7 @@ parts_read(const struct given *g, CK_ULONG bits, struct writer *w, hsm_params *t
 	bool fed = false;
 
 	p->n = 0;
+	p->length = false;
 	for (CK_ULONG i = 0; i < g->n; i++)
 		if (!part_read(&g->parts[i], bits, w, to, p))
 			return false;

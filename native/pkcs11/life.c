@@ -21,6 +21,7 @@ static _Atomic enum stage stage;
 static struct { _Alignas(64) _Atomic int64_t n; } inside[SHARDS];
 static pthread_mutex_t change = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static unsigned lives;          /* how often it was opened; changed by C_Initialize, alone */
 
 static const struct timespec nap = { 0, 50000 };
 
@@ -101,6 +102,12 @@ stage_change(void)
 	}
 }
 
+unsigned
+door_life(void)
+{
+	return lives;
+}
+
 static CK_RV
 args_check(const CK_C_INITIALIZE_ARGS *args)
 {
@@ -148,7 +155,8 @@ C_Initialize(void *args)
 		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
 	}
 	stage_change();
-	rv = life_begin();
+	if ((rv = life_begin()) == CKR_OK)
+		lives++;
 	atomic_store(&stage, rv == CKR_OK ? OPEN : CLOSED);
 	pthread_mutex_unlock(&change);
 	return rv;

@@ -187,6 +187,13 @@ op_once(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, CK_B
 	return ck_leave(s, op_settle(s, op, st, true, out == NULL));
 }
 
+/* It takes a hash, which has no parts (PKCS#11 3.2). */
+static bool
+op_of_one_part(const struct op_state *o)
+{
+	return o->mech == CKM_HASH_ML_DSA;
+}
+
 CK_RV
 op_update(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len)
 {
@@ -199,6 +206,8 @@ op_update(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *in, CK_ULONG in_len, CK
 
 	if (rv != CKR_OK)
 		return rv;
+	if (op_of_one_part(&s->ops[op]))
+		return op_bad(s, op, CKR_OPERATION_NOT_INITIALIZED);
 	if (!in_from(&from, in, in_len) || (answers && !out_from(&to, out, out_len)))
 		return op_bad(s, op, CKR_ARGUMENTS_BAD);
 	st = hsm_update(s->core, op_use(op), from, answers ? &to : NULL);
@@ -224,6 +233,8 @@ op_final(CK_SESSION_HANDLE handle, enum op op, CK_BYTE *out, CK_ULONG *out_len)
 
 	if (rv != CKR_OK)
 		return rv;
+	if (op_of_one_part(&s->ops[op]))
+		return op_bad(s, op, CKR_OPERATION_NOT_INITIALIZED);
 	if (!out_from(&to, out, out_len))
 		return op_bad(s, op, CKR_ARGUMENTS_BAD);
 	st = hsm_final(s->core, op_use(op), HSM_NONE, &to);

@@ -1,16 +1,18 @@
-/* random.c - random bytes. The core's generator takes no seed from callers. */
+/* random.c - random bytes. A caller's seed is additional input to the core's
+ * generator, which goes on seeding itself. */
 #include "door.h"
 
 CK_RV
 C_SeedRandom(CK_SESSION_HANDLE handle, CK_BYTE *seed, CK_ULONG len)
 {
 	struct session *s;
+	hsm_in in;
 	CK_RV rv;
 
-	if (seed == NULL && len != 0)
+	if (!in_from(&in, seed, len))
 		return CKR_ARGUMENTS_BAD;
 	rv = ck_enter(handle, &s);
-	return rv == CKR_OK ? ck_leave(s, CKR_RANDOM_SEED_NOT_SUPPORTED) : rv;
+	return rv == CKR_OK ? ck_leave(s, rv_from(hsm_random_add(s->core, in))) : rv;
 }
 
 CK_RV

@@ -114,6 +114,7 @@ signature_init(struct session *s, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
 		return rv;
 	}
 	o->stage = STAGE_BEGUN;
+	o->mech = mech;
 	return CKR_OK;
 }
 

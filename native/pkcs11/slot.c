@@ -420,15 +420,21 @@ CK_RV
 C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
 {
 	const struct timespec pause = { 0, 100 * 1000 * 1000 };
-	bool event = false;
+	bool event = false, first = true;
+	unsigned life = 0;
 	CK_RV rv;
 
 	if (slot == NULL || reserved != NULL)
 		return CKR_ARGUMENTS_BAD;
-	for (;;) {
+	for (;; first = false) {
 		if ((rv = door_enter()) != CKR_OK)
 			return rv;
-		if ((rv = slots_scan(false)) == CKR_OK)
+		if (first)
+			life = door_life();
+		/* Finalized, and initialised again, between two looks. */
+		if (life != door_life())
+			rv = CKR_CRYPTOKI_NOT_INITIALIZED;
+		else if ((rv = slots_scan(false)) == CKR_OK)
 			event = event_take(slot);
 		door_leave();
 		if (rv != CKR_OK || event)

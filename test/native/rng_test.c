@@ -229,6 +229,36 @@ without_room_for_a_pool_it_is_slower_and_right(void **state)
 	assert_null(why);
 }
 
+/* The next draw of every thread takes it, once; the pool is drawn anew. */
+static void
+what_is_added_reaches_every_thread(void **state)
+{
+	static const uint8_t word[3] = "add";
+	uint8_t out[64];
+	unsigned before;
+	pthread_t t;
+	void *why;
+
+	(void)state;
+	assert_int_equal(rng_nonce(out, 12), HSM_OK);
+	before = rng_additions();
+	assert_int_equal(rng_add((hsm_in){ word, sizeof(word) }), HSM_OK);
+	assert_int_equal(rng_additions(), before);
+	assert_int_equal(rng_nonce(out, 12), HSM_OK);
+	assert_int_equal(rng_additions(), before + 1);
+	assert_int_equal(rng_nonce(out, 12), HSM_OK);
+	assert_int_equal(rng_bytes(out, 64), HSM_OK);
+	assert_int_equal(rng_additions(), before + 1);
+	assert_int_equal(pthread_create(&t, NULL, draw_once, NULL), 0);
+	pthread_join(t, &why);
+	assert_null(why);
+	assert_int_equal(rng_additions(), before + 2);
+	/* Nothing is nothing. */
+	assert_int_equal(rng_add((hsm_in){ NULL, 0 }), HSM_OK);
+	assert_int_equal(rng_bytes(out, 64), HSM_OK);
+	assert_int_equal(rng_additions(), before + 2);
+}
+
 static void
 without_a_stack_it_is_refused(void **state)
 {
@@ -259,6 +289,7 @@ main(void)
 		cmocka_unit_test(a_stuck_generator_ends_service),
 		cmocka_unit_test(without_room_for_a_pool_it_is_slower_and_right),
 		cmocka_unit_test(without_a_stack_it_is_refused),
+		cmocka_unit_test(what_is_added_reaches_every_thread),
 #endif
 	};
 

@@ -1,53 +1,6 @@
 /* codes_test.c - return codes: the wrong state, the wrong session, the wrong
  * order, no room, no pointer, lengths that no memory has. */
-#include "room.h"
-
-static CK_BYTE buf[4096];
-static CK_ULONG len = sizeof buf, count;
-static CK_OBJECT_HANDLE object, object2;
-static CK_FLAGS flags;
-static CK_SESSION_INFO session_info;
-static CK_MECHANISM gcm_mech = { CKM_AES_GCM, NULL, 0 };
-static CK_MECHANISM sha = { CKM_SHA256, NULL, 0 };
-static CK_MECHANISM ecdsa = { CKM_ECDSA_SHA256, NULL, 0 };
-static CK_MECHANISM raw_ecdsa = { CKM_ECDSA, NULL, 0 };
-static CK_ATTRIBUTE none[1] = { { CKA_LABEL, NULL, 0 } };
-
-/* Every function that names a session, with arguments that are otherwise fine. */
-#define SESSION_CALLS(X) \
-	X(C_InitPIN, buf, 8) X(C_SetPIN, buf, 8, buf, 8) X(C_CloseSession) X(C_GetSessionInfo, &session_info) \
-	X(C_GetOperationState, buf, &len) X(C_SetOperationState, buf, 16, 0, 0) X(C_Login, CKU_USER, USER_PIN, 4) X(C_Logout) \
-	X(C_CreateObject, none, 1, &object) X(C_CopyObject, 1, none, 0, &object) X(C_DestroyObject, 1) \
-	X(C_GetObjectSize, 1, &len) X(C_GetAttributeValue, 1, none, 1) X(C_SetAttributeValue, 1, none, 1) \
-	X(C_FindObjectsInit, none, 0) X(C_FindObjects, &object, 1, &count) X(C_FindObjectsFinal) \
-	X(C_EncryptInit, &gcm_mech, 1) X(C_Encrypt, buf, 16, buf, &len) X(C_EncryptUpdate, buf, 16, buf, &len) X(C_EncryptFinal, buf, &len) \
-	X(C_DecryptInit, &gcm_mech, 1) X(C_Decrypt, buf, 16, buf, &len) X(C_DecryptUpdate, buf, 16, buf, &len) X(C_DecryptFinal, buf, &len) \
-	X(C_DigestInit, &sha) X(C_Digest, buf, 16, buf, &len) X(C_DigestUpdate, buf, 16) X(C_DigestKey, 1) X(C_DigestFinal, buf, &len) \
-	X(C_SignInit, &ecdsa, 1) X(C_Sign, buf, 16, buf, &len) X(C_SignUpdate, buf, 16) X(C_SignFinal, buf, &len) \
-	X(C_SignRecoverInit, &ecdsa, 1) X(C_SignRecover, buf, 16, buf, &len) \
-	X(C_VerifyInit, &ecdsa, 1) X(C_Verify, buf, 16, buf, 64) X(C_VerifyUpdate, buf, 16) X(C_VerifyFinal, buf, 64) \
-	X(C_VerifyRecoverInit, &ecdsa, 1) X(C_VerifyRecover, buf, 16, buf, &len) \
-	X(C_DigestEncryptUpdate, buf, 16, buf, &len) X(C_DecryptDigestUpdate, buf, 16, buf, &len) \
-	X(C_SignEncryptUpdate, buf, 16, buf, &len) X(C_DecryptVerifyUpdate, buf, 16, buf, &len) \
-	X(C_GenerateKey, &sha, none, 1, &object) X(C_GenerateKeyPair, &ecdsa, none, 1, none, 1, &object, &object2) \
-	X(C_WrapKey, &gcm_mech, 1, 2, buf, &len) X(C_UnwrapKey, &gcm_mech, 1, buf, 16, none, 1, &object) \
-	X(C_DeriveKey, &gcm_mech, 1, none, 1, &object) X(C_SeedRandom, buf, 16) X(C_GenerateRandom, buf, 16) \
-	X(C_GetFunctionStatus) X(C_CancelFunction) \
-	X(C_LoginUser, CKU_USER, USER_PIN, 4, NULL, 0) X(C_SessionCancel, CKF_ENCRYPT) \
-	X(C_MessageEncryptInit, &gcm_mech, 1) X(C_EncryptMessage, buf, 16, NULL, 0, buf, 16, buf, &len) \
-	X(C_EncryptMessageBegin, buf, 16, NULL, 0) X(C_EncryptMessageNext, buf, 16, buf, 16, buf, &len, 0) X(C_MessageEncryptFinal) \
-	X(C_MessageDecryptInit, &gcm_mech, 1) X(C_DecryptMessage, buf, 16, NULL, 0, buf, 16, buf, &len) \
-	X(C_DecryptMessageBegin, buf, 16, NULL, 0) X(C_DecryptMessageNext, buf, 16, buf, 16, buf, &len, 0) X(C_MessageDecryptFinal) \
-	X(C_MessageSignInit, &ecdsa, 1) X(C_SignMessage, NULL, 0, buf, 16, buf, &len) X(C_SignMessageBegin, NULL, 0) \
-	X(C_SignMessageNext, NULL, 0, buf, 16, buf, &len) X(C_MessageSignFinal) \
-	X(C_MessageVerifyInit, &ecdsa, 1) X(C_VerifyMessage, NULL, 0, buf, 16, buf, 64) X(C_VerifyMessageBegin, NULL, 0) \
-	X(C_VerifyMessageNext, NULL, 0, buf, 16, buf, 64) X(C_MessageVerifyFinal) \
-	X(C_EncapsulateKey, &ecdsa, 1, none, 1, buf, &len, &object) X(C_DecapsulateKey, &ecdsa, 1, none, 1, buf, 16, &object) \
-	X(C_VerifySignatureInit, &ecdsa, 1, buf, 64) X(C_VerifySignature, buf, 16) X(C_VerifySignatureUpdate, buf, 16) \
-	X(C_VerifySignatureFinal) X(C_GetSessionValidationFlags, CKS_LAST_VALIDATION_OK, &flags) \
-	X(C_AsyncComplete, buf, NULL) X(C_AsyncGetID, buf, &len) X(C_AsyncJoin, buf, 1, buf, 16) \
-	X(C_WrapKeyAuthenticated, &gcm_mech, 1, 2, NULL, 0, buf, &len) \
-	X(C_UnwrapKeyAuthenticated, &gcm_mech, 1, buf, 16, none, 1, NULL, 0, &object)
+#include "calls.h"
 
 #define WITH(name, ...) static CK_RV with_##name(CK_SESSION_HANDLE h) { len = sizeof buf; return f->name(h, ##__VA_ARGS__); }
 #pragma GCC diagnostic ignored "-Wpedantic"
@@ -55,32 +8,40 @@ SESSION_CALLS(WITH)
 #define ROW(name, ...) { #name, with_##name },
 static const struct { const char *name; CK_RV (*call)(CK_SESSION_HANDLE h); } session_calls[] = { SESSION_CALLS(ROW) };
 #define SESSION_CALLS_N (sizeof session_calls / sizeof session_calls[0])
+#define WITHOUT(name, ...) static CK_RV without_##name(void) { return f->name(__VA_ARGS__); }
+OTHER_CALLS(WITHOUT)
+#define OTHER_ROW(name, ...) { #name, without_##name },
+static const struct { const char *name; CK_RV (*call)(void); } other_calls[] = { OTHER_CALLS(OTHER_ROW) };
+#define OTHER_CALLS_N (sizeof other_calls / sizeof other_calls[0])
+
+/* The tables name every function of the newest list, once. */
+static void
+test_whole_list(void **state)
+{
+	enum { FUNCTIONS = (sizeof(CK_FUNCTION_LIST_3_2) - offsetof(CK_FUNCTION_LIST_3_2, C_Initialize)) / sizeof(void *) };
+#define PLACE(name, ...) (offsetof(CK_FUNCTION_LIST_3_2, name) - offsetof(CK_FUNCTION_LIST_3_2, C_Initialize)) / sizeof(void *),
+	static const size_t places[] = { SESSION_CALLS(PLACE) OTHER_CALLS(PLACE) PLACE(C_Initialize) PLACE(C_GetFunctionList)
+		PLACE(C_GetInterfaceList) PLACE(C_GetInterface) };
+	unsigned named[FUNCTIONS] = { 0 };
+
+	(void)state;
+	assert_int_equal(FUNCTIONS, 104);
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+		named[places[i]]++;
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		assert_int_equal(named[i], 1);
+}
 
 static void
 test_before_initialize(void **state)
 {
-	CK_SLOT_ID slot;
-	CK_INFO info;
-	CK_SLOT_INFO slot_info;
-	CK_TOKEN_INFO token_info;
-	CK_MECHANISM_INFO mech_info;
-	CK_SESSION_HANDLE h;
-
 	(void)state;
 	for (size_t i = 0; i < SESSION_CALLS_N; i++)
 		if (session_calls[i].call(1) != CKR_CRYPTOKI_NOT_INITIALIZED)
 			fail_msg("%s", session_calls[i].name);
-	assert_rv(f->C_GetInfo(&info), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_GetSlotList(CK_FALSE, NULL, &count), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_GetSlotInfo(0, &slot_info), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_GetTokenInfo(0, &token_info), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_GetMechanismList(0, NULL, &count), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_GetMechanismInfo(0, CKM_AES_GCM, &mech_info), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_InitToken(0, SO_PIN, 8, LABEL), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &h), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_CloseAllSessions(0), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_WaitForSlotEvent(CKF_DONT_BLOCK, &slot, NULL), CKR_CRYPTOKI_NOT_INITIALIZED);
-	assert_rv(f->C_Finalize(NULL), CKR_CRYPTOKI_NOT_INITIALIZED);
+	for (size_t i = 0; i < OTHER_CALLS_N; i++)
+		if (other_calls[i].call() != CKR_CRYPTOKI_NOT_INITIALIZED)
+			fail_msg("%s", other_calls[i].name);
 }
 
 static CK_RV
@@ -561,7 +522,10 @@ test_keys_and_mechanisms(void **state)
 	assert_rv(f->C_Verify(h, buf, 16, NULL, 64), CKR_ARGUMENTS_BAD);
 	assert_rv(f->C_GenerateRandom(h, NULL, 16), CKR_ARGUMENTS_BAD);
 	assert_rv(f->C_GenerateRandom(h, buf, ~0UL), CKR_ARGUMENTS_BAD);
-	assert_rv(f->C_SeedRandom(h, buf, 16), CKR_RANDOM_SEED_NOT_SUPPORTED);
+	assert_rv(f->C_SeedRandom(h, NULL, 16), CKR_ARGUMENTS_BAD);
+	assert_rv(f->C_SeedRandom(h, buf, ~0UL), CKR_ARGUMENTS_BAD);
+	assert_ok(f->C_SeedRandom(h, buf, 16));
+	assert_ok(f->C_SeedRandom(h, NULL, 0));
 	assert_rv(f->C_GetFunctionStatus(h), CKR_FUNCTION_NOT_PARALLEL);
 	assert_rv(f->C_CancelFunction(h), CKR_FUNCTION_NOT_PARALLEL);
 	assert_rv(f->C_AsyncGetID(h, buf, &n), CKR_SESSION_ASYNC_NOT_SUPPORTED);
@@ -641,6 +605,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole_list),
 		cmocka_unit_test_setup_teardown(test_before_initialize, nothing, nothing),
 		cmocka_unit_test(test_initialize),
 		cmocka_unit_test(test_lists),

@@ -135,6 +135,8 @@ what_makes_no_sense_is_refused(void **state)
 	CK_SP800_108_COUNTER_FORMAT counter = { CK_FALSE, 8 };
 	CK_PRF_DATA_PARAM fed = { CK_SP800_108_ITERATION_VARIABLE, NULL, 0 }, count = { CK_SP800_108_COUNTER, &counter, sizeof counter };
 	CK_PRF_DATA_PARAM wrong = { CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter };
+	CK_SP800_108_DKM_LENGTH_FORMAT dkm = { CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, CK_FALSE, 32 };
+	CK_PRF_DATA_PARAM length = { CK_SP800_108_DKM_LENGTH, &dkm, sizeof dkm };
 	CK_PRF_DATA_PARAM parts[3];
 	CK_SP800_108_KDF_PARAMS p = { CKM_SHA256_HMAC, 1, parts, 0, NULL };
 	CK_MECHANISM m = { CKM_SP800_108_DOUBLE_PIPELINE_KDF, &p, sizeof p };
@@ -157,6 +159,13 @@ what_makes_no_sense_is_refused(void **state)
 	p.ulNumberOfDataParams = 2;
 	assert_rv(derive(&m, base, long_one, 8192), CKR_MECHANISM_PARAM_INVALID);
 	assert_ok(derive(&m, base, long_one, 8160));
+	/* The length once. */
+	parts[1] = parts[2] = length;
+	assert_ok(derive(&m, base, got, 32));
+	p.ulNumberOfDataParams = 3;
+	assert_rv(derive(&m, base, got, 32), CKR_MECHANISM_PARAM_INVALID);
+	parts[1] = count;
+	p.ulNumberOfDataParams = 2;
 	m.ulParameterLen--;
 	assert_rv(derive(&m, base, got, 32), CKR_MECHANISM_PARAM_INVALID);
 	p.prfType = CKM_SHA256;

@@ -386,6 +386,13 @@ test_slot_events(void **state)
 	pthread_join(thread, &rv);
 	assert_int_equal((uintptr_t)rv, CKR_CRYPTOKI_NOT_INITIALIZED);
 	assert_ok(f->C_Initialize(NULL));
+	/* Also where the next life begins before the wait looked again. */
+	assert_int_equal(pthread_create(&thread, NULL, wait_thread, &seen), 0);
+	usleep(50000);
+	assert_ok(f->C_Finalize(NULL));
+	assert_ok(f->C_Initialize(NULL));
+	pthread_join(thread, &rv);
+	assert_int_equal((uintptr_t)rv, CKR_CRYPTOKI_NOT_INITIALIZED);
 }
 
 static int
