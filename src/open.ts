@@ -2,7 +2,7 @@
  * Composition: reads the configuration, opens the core and the store, makes what a first start needs,
  * and puts the rooms together. The only place that knows all of them.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Delivery } from './audit/delivery.ts';
@@ -13,7 +13,7 @@ import { HsmError } from './hsm/core.ts';
 import type { Core, Mode, SecretSource, Unseal } from './hsm/core.ts';
 import { Keyring } from './hsm/keyring.ts';
 import { StoredIdentities } from './iam/identities.ts';
-import { loadCore } from './hsm/native.ts';
+import { loadCore, type NativeCore } from './hsm/native.ts';
 import { blobsOf } from './kms/operations/table.ts';
 import { AttestationVerifier } from './kms/attestation/verifier.ts';
 import { Caretaker } from './kms/caretaker.ts';
@@ -24,15 +24,22 @@ import { createService } from './kms/service.ts';
 import type { AccountRecord } from './iam/records.ts';
 import { accountRoutes } from './server/account-routes.ts';
 import { Accounts } from './server/accounts.ts';
+import { Approvals } from './server/approvals.ts';
 import { devRoutes } from './server/dev-routes.ts';
 import { EventLog } from './server/events.ts';
+import { Holders, type HolderSettings } from './server/holders.ts';
 import { keyRoutes } from './server/key-routes.ts';
 import { giveCredential } from './server/seed.ts';
 import { Lifecycle } from './server/lifecycle.ts';
+import { operatorRoutes } from './server/operator-routes.ts';
+import { RootKeeper, type Refused } from './server/root-keeper.ts';
+import { serveSealed } from './server/sealed.ts';
 import { createServer, type RunningServer } from './server/server.ts';
+import type { AdminRoute } from './server/admin.ts';
 import { trailRoutes } from './server/trail-routes.ts';
+import { SelfTests } from './server/self-tests.ts';
 import { usageRoutes } from './server/usage-routes.ts';
-import { openSqlite } from './store/sqlite.ts';
+import { openSqlite, type SqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
 /** A setting that cannot be used; the message says which and what would do. */
@@ -50,7 +57,15 @@ export interface Config {
   readonly regions: readonly string[];
   readonly account: string;
   readonly mode?: Mode;
-  readonly unseal: Unseal;
+  /** How a root key is made and opened; undefined: by operators alone. */
+  readonly unseal: Unseal | undefined;
+  /** The core's part of a slot that somebody else holds. */
+  readonly partFile: string;
+  readonly holders: HolderSettings;
+  /** Refuse what the service indicator calls not approved. */
+  readonly approvedOnly: boolean;
+  /** Between two rounds of self-tests; 0: only at start and when asked. */
+  readonly selfTestHours: number;
   readonly accessKeyId?: string;
   readonly secret: SecretSource;
   /** Where log files are delivered; absent: nowhere. */
@@ -86,7 +101,6 @@ export function readConfig(env: Environment): Config {
   const clientCa = env['STRONGROOM_XKS_CLIENT_CA'];
   if (clientCa !== undefined && cert === undefined) throw new ConfigError('STRONGROOM_XKS_CLIENT_CA needs STRONGROOM_TLS_CERT and STRONGROOM_TLS_KEY: without TLS there are no certificates');
   if (clientCa === undefined && env['STRONGROOM_XKS_CLIENT_NAMES'] !== undefined) throw new ConfigError('STRONGROOM_XKS_CLIENT_NAMES needs STRONGROOM_XKS_CLIENT_CA');
-  const passphrase = env['STRONGROOM_PASSPHRASE_FILE'];
   const accessKeyId = env['STRONGROOM_ROOT_ACCESS_KEY_ID'];
   if (accessKeyId !== undefined && !/^\w{16,128}$/.test(accessKeyId)) throw new ConfigError('STRONGROOM_ROOT_ACCESS_KEY_ID: 16 to 128 letters, digits or _');
   const quotas = env['STRONGROOM_QUOTAS'] ?? 'off';
@@ -102,13 +116,65 @@ export function readConfig(env: Environment): Config {
     regions: regions.includes(region) ? [region, ...regions.filter((r) => r !== region)] : regions,
     account,
     ...(mode === undefined ? {} : { mode }),
-    unseal: passphrase === undefined ? { how: 'keyfile', path: resolve(env['STRONGROOM_KEY_FILE'] ?? join(home, 'root.key')) } : { how: 'passphrase', path: resolve(passphrase) },
+    unseal: unsealOf(env, home),
+    partFile: resolve(env['STRONGROOM_UNSEAL_PART_FILE'] ?? join(home, 'unseal.part')),
+    holders: holdersOf(env),
+    approvedOnly: switchOf(env, 'STRONGROOM_APPROVED_ONLY'),
+    selfTestHours: hoursOf(env['STRONGROOM_SELF_TEST_HOURS'] ?? '24'),
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
     secret: secretOf(env),
     keyStores: keyStoresOf(env),
     ...(env['STRONGROOM_TRAIL_DIR'] === undefined ? {} : { trailDirectory: resolve(env['STRONGROOM_TRAIL_DIR']) }),
     ...(env['STRONGROOM_EVENTS_WEBHOOK'] === undefined ? {} : { webhook: webhookOf(env['STRONGROOM_EVENTS_WEBHOOK']) }),
   };
+}
+
+function unsealOf(env: Environment, home: string): Unseal | undefined {
+  const how = env['STRONGROOM_UNSEAL'] ?? 'file';
+  if (how !== 'file' && how !== 'operator') throw new ConfigError(`STRONGROOM_UNSEAL: '${how}' is neither file nor operator`);
+  const passphrase = env['STRONGROOM_PASSPHRASE_FILE'];
+  if (how === 'operator') return undefined;
+  return passphrase === undefined ? { how: 'keyfile', path: resolve(env['STRONGROOM_KEY_FILE'] ?? join(home, 'root.key')) } : { how: 'passphrase', path: resolve(passphrase) };
+}
+
+function holdersOf(env: Environment): HolderSettings {
+  const kms = together(env, 'STRONGROOM_UNSEAL_KMS_ENDPOINT', 'STRONGROOM_UNSEAL_ACCESS_KEY_ID', 'STRONGROOM_UNSEAL_SECRET_ACCESS_KEY_FILE');
+  const module = together(env, 'STRONGROOM_UNSEAL_MODULE', 'STRONGROOM_UNSEAL_TOKEN', 'STRONGROOM_UNSEAL_PIN_FILE');
+  if (kms !== undefined && !(URL.canParse(kms[0]) && /^https?:/.test(kms[0]))) throw new ConfigError(`STRONGROOM_UNSEAL_KMS_ENDPOINT: '${kms[0]}' is not an http or https address`);
+  return {
+    ...(kms === undefined ? {} : { kms: { endpoint: new URL(kms[0]), accessKeyId: kms[1], secretFile: resolve(kms[2]), region: env['STRONGROOM_UNSEAL_KMS_REGION'] ?? 'us-east-1' } }),
+    ...(module === undefined ? {} : { module: { path: resolve(module[0]), token: module[1], pinFile: resolve(module[2]), environment: pairsOf(env['STRONGROOM_UNSEAL_MODULE_ENV'] ?? '') } }),
+  };
+}
+
+/** `NAME=value,NAME=value`. */
+function pairsOf(text: string): Readonly<Record<string, string>> {
+  const pairs = text.split(',').map((pair) => pair.trim()).filter((pair) => pair !== '');
+  return Object.fromEntries(pairs.map((pair) => {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new ConfigError(`STRONGROOM_UNSEAL_MODULE_ENV: '${pair}' is not NAME=value`);
+    return [pair.slice(0, at), pair.slice(at + 1)];
+  }));
+}
+
+/** All of them, or none. */
+function together(env: Environment, ...names: readonly [string, string, string]): readonly [string, string, string] | undefined {
+  const [a, b, c] = names.map((name) => env[name]);
+  if (a !== undefined && b !== undefined && c !== undefined) return [a, b, c];
+  if (a === undefined && b === undefined && c === undefined) return undefined;
+  throw new ConfigError(`${names.join(', ')} go together`);
+}
+
+function switchOf(env: Environment, name: string): boolean {
+  const value = env[name] ?? 'off';
+  if (value !== 'on' && value !== 'off') throw new ConfigError(`${name}: '${value}' is neither on nor off`);
+  return value === 'on';
+}
+
+function hoursOf(text: string): number {
+  const hours = Number(text);
+  if (!/^\d{1,4}(\.\d{1,4})?$/.test(text) || hours > 720) throw new ConfigError(`STRONGROOM_SELF_TEST_HOURS: '${text}' is not a number of hours up to 720`);
+  return hours;
 }
 
 function listenOf(text: string): { readonly host: string; readonly port: number } {
@@ -147,25 +213,132 @@ export interface Strongroom {
   close(): Promise<void>;
 }
 
-/** Opens a home, making it first where there is none, and serves. */
+/** What lasts while the root key is opened and closed. */
+interface House {
+  readonly core: NativeCore;
+  readonly store: SqliteStore;
+  readonly clock: Clock;
+  readonly keeper: RootKeeper;
+  readonly operator: readonly AdminRoute[];
+  readonly approvals: Approvals;
+}
+
+type Served = Omit<Strongroom, 'notes'>;
+
+const log = (line: string): void => { process.stderr.write(`strongroom: ${line}\n`); };
+const report = (error: unknown): void => { log(error instanceof Error ? `${error.name}: ${error.message}` : 'something failed'); };
+
+/**
+ * Opens a home, making it first where there is none, and serves. Where nothing at hand opens the root key it serves sealed: one
+ * answer to everybody, until an operator opens it.
+ */
 export async function openStrongroom(config: Config): Promise<Strongroom> {
   const undo: (() => Promise<void> | void)[] = [];
   const close = async (): Promise<void> => {
     for (const step of undo.reverse()) await step();
   };
   try {
-    const core = loadCore();
+    const core = loadCore({ approvedOnly: config.approvedOnly });
     undo.push(() => { core.close(); });
     const clock = new Clock();
     const store = await openSqlite({ home: config.home, core, clock: clock.now });
     undo.push(() => store.close());
-    const made = await openRoot(core, store, config);
+    const selfTests = new SelfTests(core, config.selfTestHours, log);
+    selfTests.start();
+    undo.push(() => selfTests.stop());
+    const holders = new Holders(core, config.holders);
+    const keeper = new RootKeeper({ core, store, home: config.home, unseal: config.unseal, mode: config.mode, partFile: config.partFile, holders });
+    const approvals = new Approvals(keeper);
+    const house: House = { core, store, clock, keeper, approvals, operator: operatorRoutes({ core, keeper, approvals, holders, selfTests }) };
+    const made = await openRoot(house, config);
+    const doors = new Doors(house, config);
+    undo.push(() => doors.close());
+    const first = await doors.enter();
+    return { url: first.url, firstRun: first.firstRun, notes: notesOf(core, config, made), close };
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw spoken(error, config);
+  }
+}
+
+/** What is served, open or sealed, one after the other at one address. */
+class Doors {
+  readonly #house: House;
+  readonly #config: Config;
+  #served: Served | undefined;
+  #port: number;
+  #turn: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(house: House, config: Config) {
+    this.#house = house;
+    this.#config = config;
+    this.#port = config.port;
+    // After the answer to who asked for it was sent.
+    house.keeper.onChange((open) => { setImmediate(() => { this.#turn = this.#turn.then(() => this.#change(open)); }); });
+  }
+
+  async enter(): Promise<Served> {
+    const { keeper } = this.#house;
+    const config = { ...this.#config, port: this.#port };
+    this.#served = keeper.unsealed ? await serve(this.#house, config) : await serveClosed(this.#house, config);
+    this.#port = Number(new URL(this.#served.url).port) || this.#port;
+    return this.#served;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#turn;
+    await this.#served?.close();
+  }
+
+  async #change(open: boolean): Promise<void> {
+    if (this.#closed) return;
+    const { core, approvals } = this.#house;
+    try {
+      await this.#served?.close();
+      if (!open) {
+        approvals.forget();
+        core.closeRoot();
+      }
+      const { firstRun } = await this.enter();
+      if (firstRun) log(`credentials are written to ${join(this.#config.home, 'credentials')}`);
+      log(open ? 'the root key is open' : 'sealed');
+    } catch (error) {
+      report(spoken(error, this.#config));
+      core.closeRoot();
+      await this.enter().catch(report);
+    }
+  }
+}
+
+async function serveClosed({ core, keeper, operator }: House, config: Config): Promise<Served> {
+  const made = (await keeper.header()) !== undefined;
+  const sentence = made
+    ? 'Strongroom is sealed: its root key is closed. On its machine an operator opens it with: strongroom operator unseal'
+    : 'Strongroom has no root key yet. On its machine an operator makes it with: strongroom operator init';
+  const server = await serveSealed({
+    core, sentence, adminRoutes: operator, home: config.home, host: config.host, port: config.port, report,
+    ...(config.tls === undefined ? {} : { tls: config.tls }),
+  });
+  log(sentence);
+  return { url: server.url, firstRun: false, close: () => server.close() };
+}
+
+async function serve({ core, store, clock, operator, approvals }: House, config: Config): Promise<Served> {
+  const undo: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const step of undo.reverse()) await step();
+  };
+  try {
+    const { mode } = core.describe();
+    if (config.mode !== undefined && config.mode !== mode) throw new ConfigError(`STRONGROOM_MODE: the mode of this home is ${mode} since its root key was made; it cannot become ${config.mode}`);
     if (core.describe().mode === 'dev') await clock.load(store);
     const session = core.serviceSession();
+    undo.push(() => { if (core.describe().state === 'ready') core.closeSession(session); });
     const accounts = new Accounts(core, store, session);
     const recorder = new ChainRecorder(store);
     const keyring = new Keyring(core, session);
-    const log = (line: string): void => { process.stderr.write(`strongroom: ${line}\n`); };
     const identities = new StoredIdentities(store);
     const attestation = config.attestationRoots === undefined ? undefined : openAttestation(core, config.attestationRoots);
     undo.push(() => attestation?.close());
@@ -231,18 +404,17 @@ export async function openStrongroom(config: Config): Promise<Strongroom> {
       core, store, recorder, session, accounts, identities, keyring,
       ...(config.tls?.clientCa === undefined ? {} : { xks: { clients: { names: config.xksClientNames } } }),
       services: [{ targets: ['TrentService'], scope: 'kms', source: 'kms.amazonaws.com', blobsOf, handle: kms.handle }],
-      adminRoutes: [...keyRoutes(store, config.regions), ...accountRoutes(lifecycle), ...usageRoutes(store, usage), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake, kms: kms.services, home: config.home, account: config.account, reset })],
+      adminRoutes: [...keyRoutes(store, config.regions), ...operator, ...accountRoutes(lifecycle, approvals), ...usageRoutes(store, usage), ...trailRoutes({ store, signer, delivery }), ...devRoutes({ core, store, clock, accounts, wake, kms: kms.services, home: config.home, account: config.account, reset })],
       home: config.home, host: config.host, port: config.port,
       ...(config.tls === undefined ? {} : { tls: config.tls }),
-      regions: config.regions, log,
-      report: (error) => { log(error instanceof Error ? `${error.name}: ${error.message}` : 'something failed'); },
+      regions: config.regions, log, report,
     });
     undo.push(() => server.close());
     const firstRun = await firstAccount(core, store, accounts, config, server.url);
-    return { url: server.url, firstRun, notes: notesOf(core, config, made), close };
+    return { url: server.url, firstRun, close };
   } catch (error) {
     await close().catch(() => undefined);
-    throw spoken(error, config);
+    throw error;
   }
 }
 
@@ -270,33 +442,28 @@ async function deliveryTo(directory: string | undefined, store: Store, signer: (
   return new Delivery({ store, signer: await signer(), directory, log });
 }
 
-/** The root key: made with a new store, else opened. Answers whether it was made. */
-async function openRoot(core: Core, store: Store, config: Config): Promise<boolean> {
-  const known = await store.get('root', 'root');
-  if (known === undefined) {
-    const header = newRoot(core, config);
-    await store.tx(async (tx) => { tx.insert('root', { id: 'root', account: '', region: '', body: {}, sealed: header }); });
+/** The root key: made with a new store, else opened, where something at hand does. Answers whether it was made. */
+async function openRoot({ keeper }: House, config: Config): Promise<boolean> {
+  const { unseal } = config;
+  if ((await keeper.header()) === undefined) {
+    if (unseal === undefined) return false;
+    await keeper.make(unseal);
     return true;
   }
-  if (known.sealed === undefined) throw new ConfigError(`${config.home}: the store's root record has no header`);
-  core.openRoot(known.sealed, config.unseal);
-  const { mode } = core.describe();
-  if (config.mode !== undefined && config.mode !== mode) throw new ConfigError(`STRONGROOM_MODE: the mode of this home is ${mode} since its root key was made; it cannot become ${config.mode}`);
+  const refused = await keeper.tryOpen();
+  const slots = await keeper.slots();
+  for (const one of refused) {
+    const tellsNothing = one.source === unseal?.path && !slots.some((slot) => slot.how === unseal.how);
+    if (!tellsNothing) refuse(one, config);
+  }
   return false;
 }
 
-/**
- * A start that was killed between the key file and the store leaves a key file that opens nothing. At its default place
- * beside an empty store it is set aside, never overwritten; anywhere else its owner decides.
- */
-function newRoot(core: Core, { home, mode = 'production', unseal }: Config): Buffer {
-  try {
-    return core.createRoot(mode, unseal);
-  } catch (error) {
-    if (!(error instanceof HsmError) || error.code !== 'HSM_E_EXISTS' || unseal.path !== join(home, 'root.key')) throw error;
-    renameSync(unseal.path, `${unseal.path}.unused-${Date.now()}`);
-    return core.createRoot(mode, unseal);
-  }
+/** A file that is not at hand is brought later; one that is wrong is a mistake to be told at once. */
+function refuse({ source, error }: Refused, config: Config): void {
+  if (source !== config.unseal?.path) return log(`${source} does not open the root key: ${error instanceof Error ? error.message : 'it failed'}`);
+  if (!(error instanceof HsmError) || error.code !== 'HSM_E_IO') throw error;
+  log(`${source} cannot be read`);
 }
 
 /** The first account, its root credentials and the files an AWS client reads. Done again until it was done whole. */
@@ -324,7 +491,7 @@ async function firstRunDone(store: Store, account: string): Promise<true> {
 function notesOf(core: Core, config: Config, made: boolean): readonly string[] {
   const info = core.describe();
   return [
-    ...(made ? [config.unseal.how === 'keyfile'
+    ...(made && config.unseal !== undefined ? [config.unseal.how === 'keyfile'
       ? `the root key is opened by the key file ${config.unseal.path}: whoever has that file and the data has the keys (docs/boundary.md)`
       : `the root key is opened by the passphrase in ${config.unseal.path}`] : []),
     ...(info.arenaReason === '' ? [] : [`secret memory is ${info.arenaKind}: ${info.arenaReason}`]),
@@ -336,7 +503,7 @@ function notesOf(core: Core, config: Config, made: boolean): readonly string[] {
 /** What went wrong at start, in a sentence with the file's name. */
 function spoken(error: unknown, config: Config): unknown {
   if (!(error instanceof HsmError)) return error;
-  const { path } = config.unseal;
+  const path = config.unseal?.path ?? 'the root key';
   const sentences: Readonly<Record<string, string>> = {
     HSM_E_ROOT: `the root key does not belong to this store: ${path} was made for another one`,
     HSM_E_PIN: `the passphrase in ${path} does not open the root key`,

@@ -12,9 +12,13 @@ export class AdminClient {
 
   /** The answer's bytes: an answer may carry a secret, so whoever prints it passes it on unparsed. */
   async bytes(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Buffer> {
-    const text = body === undefined ? undefined : JSON.stringify(body);
+    return await this.send(method, path, body === undefined ? undefined : JSON.stringify(body));
+  }
+
+  /** Text is JSON; bytes go as they are. `anyway`: an answer that refuses is an answer too. */
+  async send(method: 'GET' | 'POST' | 'DELETE', path: string, body: string | Buffer | undefined, anyway = false): Promise<Buffer> {
     return await new Promise((done, fail) => {
-      const headers = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+      const headers = body === undefined ? {} : { 'content-type': typeof body === 'string' ? 'application/json' : 'application/octet-stream', 'content-length': Buffer.byteLength(body) };
       // A connection a call: one that is kept may be closed by the server while this process is busy with something else.
       const call = request({ socketPath: this.#path, method, path, headers, agent: false }, (answer) => {
         const parts: Buffer[] = [];
@@ -24,12 +28,12 @@ export class AdminClient {
           const bytes = Buffer.concat(parts);
           for (const part of parts) part.fill(0);
           const status = answer.statusCode ?? 500;
-          if (status < 300) done(bytes);
+          if (status < 300 || anyway) done(bytes);
           else fail(refusal(status, bytes.toString('utf8')));
         });
       });
       call.on('error', () => { fail(new CommandError(exitCode.unreachable, `no server answers at ${this.#path}`, 'start one with: npm start')); });
-      call.end(text);
+      call.end(body);
     });
   }
 

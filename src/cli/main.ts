@@ -8,6 +8,7 @@ import { addClockCommands } from './clock.ts';
 import { addDoctorCommands } from './doctor.ts';
 import { addKeyCommands } from './key.ts';
 import { addLabCommands } from './lab.ts';
+import { addOperatorCommands } from './operator.ts';
 import { addPolicyCommands } from './policy.ts';
 import { addResetCommand, addSeedCommand } from './seed.ts';
 import { addServeCommand } from './serve.ts';
@@ -37,6 +38,7 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 denied, 5 wrong state, 6 in
 addServeCommand(program);
 addAccountCommands(program);
 addKeyCommands(program);
+addOperatorCommands(program);
 addPolicyCommands(program);
 addAuditCommands(program);
 addClockCommands(program);

@@ -2,9 +2,10 @@
 import type { AccountRecord } from '../iam/records.ts';
 import { AdminError } from './accounts.ts';
 import type { AdminAnswer, AdminCall, AdminRoute } from './admin.ts';
+import type { Approvals } from './approvals.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
-export function accountRoutes(lifecycle: Lifecycle): readonly AdminRoute[] {
+export function accountRoutes(lifecycle: Lifecycle, approvals?: Approvals): readonly AdminRoute[] {
   const route = (method: AdminRoute['method'], verb: string, act: (account: string, call: AdminCall) => Promise<AccountRecord>): AdminRoute => ({
     method, path: `/v1/accounts/:account${verb}`,
     run: async (call) => shown(call.path['account'] ?? '', await act(call.path['account'] ?? '', call)),
@@ -16,7 +17,11 @@ export function accountRoutes(lifecycle: Lifecycle): readonly AdminRoute[] {
       if (typeof strict !== 'boolean') throw new AdminError(400, 'strict is true or false');
       return lifecycle.setStrict(account, strict);
     }),
-    route('DELETE', '', (account, { query }) => lifecycle.scheduleDeletion(account, daysOf(query.get('days')))),
+    { method: 'DELETE', path: '/v1/accounts/:account', run: async ({ path: { account = '' }, query }) => {
+      const days = daysOf(query.get('days'));
+      const act = async (): Promise<AdminAnswer> => shown(account, await lifecycle.scheduleDeletion(account, days));
+      return approvals === undefined ? await act() : await approvals.ask(`account ${account.slice(0, 40)} deleted`, act);
+    } },
     route('POST', '/cancel-deletion', (account) => lifecycle.cancelDeletion(account)),
   ];
 }

@@ -35,6 +35,11 @@ function health({ health: ask }: AdminContext): AdminAnswer {
   return { status: body.status === 'ok' ? 200 : 503, body: body.status === 'ok' ? { ...body } : { ...body, message: `the server is ${body.status}` } };
 }
 
+/** Of a sealed server. */
+export function healthWhileSealed(ask: () => Health, message: string): AdminRoute {
+  return { method: 'GET', path: '/v1/health', run: () => ({ status: 503, body: { ...ask(), message } }) };
+}
+
 async function listAccounts(accounts: Accounts): Promise<AdminAnswer> {
   const listed: unknown[] = [];
   let after: string | undefined;

@@ -19,6 +19,8 @@ export interface AdminCall {
   readonly query: URLSearchParams;
   /** The body, an object; `{}` where there is none. */
   readonly body: Readonly<Record<string, unknown>>;
+  /** Of a raw route: the body as it came; wiped when the route is done. */
+  readonly bytes: Buffer;
 }
 
 export interface AdminAnswer {
@@ -33,6 +35,8 @@ export interface AdminRoute {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** e.g. `/v1/accounts/:account`. */
   readonly path: string;
+  /** The body is secret bytes, not JSON. */
+  readonly raw?: boolean;
   run(call: AdminCall): Promise<AdminAnswer> | AdminAnswer;
 }
 
@@ -41,6 +45,7 @@ const longestSocketPath = 107;
 const socketName = 'admin.sock';
 const pointerName = 'admin.sock.path';
 const bodyLimit = 4 * 1024 * 1024;
+const nothing = Buffer.alloc(0);
 
 /** Where the server of this home listens for its operator. */
 export function adminSocketPath(home: string): string {
@@ -54,13 +59,16 @@ export class AdminDoor {
   readonly #core: Core;
   readonly #routes: readonly { readonly route: AdminRoute; readonly parts: readonly string[] }[];
   readonly #report: (error: unknown) => void;
+  readonly #otherwise: string | undefined;
   readonly #server: Server;
   #place: { readonly path: string; readonly pointer?: string } | undefined;
 
-  constructor(core: Core, routes: readonly AdminRoute[], report: (error: unknown) => void = () => undefined) {
+  /** `otherwise`: why other routes do not answer now. */
+  constructor(core: Core, routes: readonly AdminRoute[], report: (error: unknown) => void = () => undefined, otherwise?: string) {
     this.#core = core;
     this.#routes = routes.map((route) => ({ route, parts: route.path.split('/') }));
     this.#report = report;
+    this.#otherwise = otherwise;
     this.#server = createServer((request, response) => { void this.#serve(request, response); });
   }
 
@@ -113,10 +121,11 @@ export class AdminDoor {
     for (const { route, parts: pattern } of this.#routes) {
       const path = matched(pattern, parts);
       if (path === undefined) continue;
-      if (route.method === request.method) return await route.run({ path, query: url.searchParams, body: await readBody(request) });
+      if (route.method === request.method) return await answered(route, request, { path, query: url.searchParams });
       otherMethod = true;
     }
     request.resume();
+    if (this.#otherwise !== undefined) throw new AdminError(503, this.#otherwise);
     throw new AdminError(otherMethod ? 400 : 404, `there is no ${request.method ?? ''} ${url.pathname.slice(0, 200)}`);
   }
 }
@@ -149,7 +158,16 @@ function matched(pattern: readonly string[], parts: readonly string[]): Readonly
   return path;
 }
 
-async function readBody(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+async function answered(route: AdminRoute, request: IncomingMessage, call: Pick<AdminCall, 'path' | 'query'>): Promise<AdminAnswer> {
+  const bytes = await readBytes(request);
+  try {
+    return await route.run({ ...call, body: route.raw === true ? {} : parsedBody(bytes), bytes: route.raw === true ? bytes : nothing });
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
@@ -157,15 +175,23 @@ async function readBody(request: IncomingMessage): Promise<Readonly<Record<strin
     if (size > bodyLimit) throw new AdminError(400, `a body has at most ${bodyLimit} bytes`);
     parts.push(part);
   }
-  if (size === 0) return {};
-  const bytes = Buffer.concat(parts);
+  // Never on V8's heap, where copies are left behind.
+  const bytes = Buffer.allocUnsafeSlow(Math.max(4096, size)).subarray(0, size);
+  let at = 0;
+  for (const part of parts) {
+    at += part.copy(bytes, at);
+    part.fill(0);
+  }
+  return bytes;
+}
+
+function parsedBody(bytes: Buffer): Readonly<Record<string, unknown>> {
+  if (bytes.length === 0) return {};
   try {
     const body: unknown = JSON.parse(bytes.toString('utf8'));
     if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
   } catch {
     // not JSON: below
-  } finally {
-    for (const part of [bytes, ...parts]) part.fill(0);
   }
   throw new AdminError(400, 'the body is not a JSON object');
 }

@@ -11,6 +11,8 @@ export interface Health {
   readonly unseal: string;
   readonly mode: string;
   readonly approvedOnly: boolean;
+  /** Where it does not serve: what an operator has to do. */
+  readonly hint?: string;
 }
 
 export function healthOf(core: Core, stopping: boolean): Health {

@@ -16,7 +16,7 @@ import { randomUuid } from '../store/uuid.ts';
 import { Refusal, refusals } from './refusals.ts';
 
 export interface HttpOptions {
-  readonly endpoint: Endpoint;
+  readonly endpoint: Pick<Endpoint, 'answer' | 'refuse'>;
   readonly metrics: Metrics;
   readonly health: () => Health;
   /** Files with PEM. */

@@ -43,6 +43,6 @@ export const refusals = {
   noAction: (action: string, version: string) => new Refusal('action', `Could not find operation ${action} for version ${version}`),
   malformed: (sentence: string) => new Refusal('malformed', sentence),
   tooLarge: (limit: number) => new Refusal('tooLarge', `The request's body is larger than ${limit} bytes.`),
-  sealed: () => new Refusal('sealed', 'The store is sealed, or the module is not operational: see /health.'),
+  sealed: (sentence = 'The store is sealed, or the module is not operational: see /health.') => new Refusal('sealed', sentence),
   internal: () => new Refusal('internal', 'The request failed because of an internal error. You can retry it.'),
 };
