@@ -331,11 +331,11 @@ gcm_approved(const struct key *key, uint32_t use, const hsm_params *params)
 
 static const struct mech rows[] = {
 	{ .id = HSM_AES_GCM, .name = "AES_GCM", .key_type = HSM_KEY_AES, .min_bits = 128, .max_bits = 256,
-	  .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_WRAP | MECH_UNWRAP | MECH_STREAM | MECH_AEAD | MECH_APPROVED,
+	  .flags = MECH_ENCRYPT | MECH_DECRYPT | MECH_WRAP | MECH_UNWRAP | MECH_STREAM | MECH_AEAD | MECH_COUNTED | MECH_APPROVED,
 	  .heap = 2048, .depth = 4096, .brief = { 256, 2048 }, .approved = gcm_approved, .seal = gcm_seal, .open = gcm_open,
 	  .begin = gcm_begin, .update = gcm_update, .final = gcm_final, .end = gcm_end },
 	{ .id = HSM_AES_GMAC, .name = "AES_GMAC", .key_type = HSM_KEY_AES, .min_bits = 128, .max_bits = 256,
-	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_APPROVED, .heap = 2048, .depth = 4096,
+	  .flags = MECH_SIGN | MECH_VERIFY | MECH_STREAM | MECH_COUNTED | MECH_APPROVED, .heap = 2048, .depth = 4096,
 	  .approved = gcm_approved, .sign = gmac_sign, .verify = gmac_verify, GATHER_SLOTS },
 };
 

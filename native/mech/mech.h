@@ -79,6 +79,7 @@ struct key {
 #define MECH_APPROVED  0x10000u    /* see `approved` for what depends on parameters */
 #define MECH_SLOW      0x20000u    /* goes to a worker when called from JavaScript */
 #define MECH_STREAM    0x40000u    /* has stream slots */
+#define MECH_COUNTED   0x200000u   /* a key seals 2^32 messages at most */
 #define MECH_AEAD      0x80000u    /* iv made inside unless params give one */
 
 struct mech {

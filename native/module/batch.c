@@ -86,6 +86,8 @@ hsm_batch(hsm_session session, uint32_t use, hsm_key key, hsm_mech mech, const h
 		st = loan_use(session, key, use, mech, params, &loan);
 	else
 		st = HSM_E_ARGS;
+	if (st == HSM_OK && (use == MECH_ENCRYPT || use == MECH_SIGN))
+		st = loan_count(&loan, out, n);
 	if (st == HSM_OK)
 		st = gate_run(all, &job, loan.mech->heap, loan.mech->depth);
 	loan_return(&loan);

@@ -28,7 +28,7 @@ hsm_encrypt(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *p
 	struct job job = { &loan, plain, out };
 	hsm_status st;
 
-	if ((st = loan_use(session, key, MECH_ENCRYPT, mech, params, &loan)) == HSM_OK)
+	if ((st = loan_use(session, key, MECH_ENCRYPT, mech, params, &loan)) == HSM_OK && (st = loan_count(&loan, out, 1)) == HSM_OK)
 		st = gate_run_row(loan.mech, plain.len + loan.params->aad.len, seal, &job);
 	loan_return(&loan);
 	return out_settle(out, st);

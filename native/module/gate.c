@@ -23,17 +23,16 @@ static _Atomic bool approved_only;
 /* ---- who is inside ------------------------------------------------------- */
 
 /* Counted per thread group, as loans are: no line is fought for. */
-#define ENTER_SHARDS 16u
-static struct { _Alignas(64) _Atomic int64_t n; } entered[ENTER_SHARDS];
+static struct { _Alignas(64) _Atomic int64_t n; } entered[GATE_SHARDS];
 
-static unsigned
-enter_shard(void)
+unsigned
+gate_shard(void)
 {
 	static _Atomic unsigned turn;
 	static _Thread_local unsigned mine HOT;
 
 	if (mine == 0)
-		mine = 1 + atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed) % ENTER_SHARDS;
+		mine = 1 + atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed) % GATE_SHARDS;
 	return mine - 1;
 }
 
@@ -50,7 +49,7 @@ gate_enter(void)
 {
 	hsm_status st;
 
-	atomic_fetch_add(&entered[enter_shard()].n, 1);
+	atomic_fetch_add(&entered[gate_shard()].n, 1);
 	if ((st = gate_ready()) != HSM_OK)
 		gate_leave();
 	return st;
@@ -59,7 +58,7 @@ gate_enter(void)
 void
 gate_leave(void)
 {
-	atomic_fetch_sub(&entered[enter_shard()].n, 1);
+	atomic_fetch_sub(&entered[gate_shard()].n, 1);
 }
 
 bool
@@ -67,7 +66,7 @@ gate_empty(void)
 {
 	int64_t sum = 0;
 
-	for (unsigned i = 0; i < ENTER_SHARDS; i++)
+	for (unsigned i = 0; i < GATE_SHARDS; i++)
 		sum += atomic_load(&entered[i].n);
 	return sum == 0;
 }
@@ -75,7 +74,7 @@ gate_empty(void)
 void
 gate_forget(void)
 {
-	for (unsigned i = 0; i < ENTER_SHARDS; i++)
+	for (unsigned i = 0; i < GATE_SHARDS; i++)
 		atomic_store(&entered[i].n, 0);
 	here_inside = here_testing = false;
 }

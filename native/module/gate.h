@@ -37,6 +37,10 @@ HSM_MUST_USE hsm_status gate_enter(void);
 void gate_leave(void);
 /* gate_enter, gate_run, gate_leave: for calls that name no session. */
 HSM_MUST_USE hsm_status gate_call(hsm_status (*call)(void *arg), void *arg, size_t heap, size_t depth);
+/* A number below GATE_SHARDS for this thread: what is counted per group of
+ * threads is fought for by none. */
+#define GATE_SHARDS 16u
+unsigned gate_shard(void);
 bool gate_empty(void);                  /* nobody is inside */
 void gate_forget(void);                 /* in a forked child */
 

@@ -11,6 +11,7 @@
 #include "gate.h"
 #include "handles.h"
 #include "inspect.h"
+#include "invocations.h"
 #include "policy.h"
 #include "resident.h"
 
@@ -183,6 +184,7 @@ object_free(struct object *o)
 		return;
 	resident_wipe(o);
 	index_remove(o->index);
+	invocations_free(atomic_load(&o->invocations));
 	facts_free(atomic_load(&o->facts));
 	free(o->sealed);
 	partition_release(o->part);

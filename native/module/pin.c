@@ -175,6 +175,17 @@ device_keys(struct pin *pin, const char *device, bool make, const uint8_t id[ID_
 	return st;
 }
 
+hsm_status
+pin_place(struct pin *pin, const char *purpose, char folder[PATH_MAX], struct secret *key)
+{
+	const size_t len = (size_t)(strrchr(pin->tries.path, '/') + 1 - pin->tries.path);
+
+	/* Neither changes while the pin lives. */
+	memcpy(folder, pin->tries.path, len);
+	folder[len] = '\0';
+	return derive(&pin->device, purpose, HSM_NONE, key);
+}
+
 /* ---- PINs ------------------------------------------------------------------------ */
 
 /* Rounds that take about STRETCH_MS here, by trying. */

@@ -10,6 +10,8 @@
 #ifndef STRONGROOM_PIN_H
 #define STRONGROOM_PIN_H
 
+#include <limits.h>
+
 #include "hsm.h"
 #include "../base/secret.h"
 
@@ -23,6 +25,10 @@ HSM_MUST_USE hsm_status pin_login(struct pin *pin, hsm_role role, hsm_in given);
 void pin_logout(struct pin *pin);
 /* A copy: HSM_E_NOT_LOGGED_IN for priv while no user is there. */
 HSM_MUST_USE hsm_status pin_key(struct pin *pin, bool priv, struct secret *key);
+
+/* The device folder, with the "/" at its end, and a key for one purpose on
+ * this device. Inside gate_run; the caller wipes key. */
+HSM_MUST_USE hsm_status pin_place(struct pin *pin, const char *purpose, char folder[PATH_MAX], struct secret *key);
 
 /* What a token needs beside its file, for ticket.c: its device key, its failed
  * tries (TRIES_OFFICER, TRIES_USER). Inside gate_run; the caller wipes key. */

@@ -26,6 +26,8 @@
 
 enum residency { ABSENT, PRESENT, LEAVING };
 
+struct invocations;
+
 struct object {
 	hsm_key handle;
 	struct partition *part;
@@ -41,6 +43,7 @@ struct object {
 	struct secret material;
 	uint8_t *sealed;                /* NULL: none */
 	size_t sealed_len;
+	_Atomic(struct invocations *) invocations;   /* NULL: none yet */
 	uint8_t id_len, material_id_len;
 	uint8_t names[2 * BINDING_MAX]; /* object_id, material_id */
 };

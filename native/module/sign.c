@@ -37,7 +37,7 @@ hsm_sign(hsm_session session, hsm_key key, hsm_mech mech, const hsm_params *para
 	struct job job = { .loan = &loan, .message = message, .out = sig };
 	hsm_status st;
 
-	if ((st = loan_use(session, key, MECH_SIGN, mech, params, &loan)) == HSM_OK)
+	if ((st = loan_use(session, key, MECH_SIGN, mech, params, &loan)) == HSM_OK && (st = loan_count(&loan, sig, 1)) == HSM_OK)
 		st = gate_run(sign, &job, loan.mech->heap, loan.mech->depth);
 	loan_return(&loan);
 	return out_settle(sig, st);

@@ -141,6 +141,9 @@ operation_begin(struct session *s, struct operation *op, uint32_t use, hsm_key k
 	if ((st = gate_indicate(mech, use == MECH_DIGEST ? NULL : object_key(op->object), use, params)) != HSM_OK)
 		return st;
 	op->approved = hsm_approved();
+	/* One message, whether it is finished or not. */
+	if ((mech->flags & MECH_COUNTED) != 0 && (use == MECH_ENCRYPT || use == MECH_SIGN) && (st = invocations_count(op->object, 1)) != HSM_OK)
+		return st;
 	if ((st = params_keep(op, params)) != HSM_OK)
 		return st;
 	return params_iv(op);

@@ -71,6 +71,8 @@ hsm_wrap(hsm_session session, hsm_key kek, hsm_mech mech, const hsm_params *para
 		goto out;
 	job.in = secret_in(object_material(target));
 	job.record = carries_record(&loan) ? object_facts(target) : NULL;
+	if ((st = loan_count(&loan, wrapped, 1)) != HSM_OK)
+		goto out;
 	st = gate_run(wrap, &job, loan.mech->heap + job.in.len + 8192, loan.mech->depth);
 out:
 	secret_wipe(&job.clear);
