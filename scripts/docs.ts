@@ -1,4 +1,4 @@
-// Support tables from the code's own tables, so that they cannot lie: docs/kms.md and docs/mechanisms.md.
+// Support tables from the code's own tables, so that they cannot lie: docs/kms.md, docs/mechanisms.md and docs/security-policy.md.
 // `node --import tsx scripts/docs.ts` writes them; with `--check`
 // (`--check FOLDER`: pages below another folder) it fails where a page is not what it would write.
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { KEY, USE } from '../src/hsm/numbers.ts';
 import { operations, type OperationName } from '../src/kms/operations/table.ts';
 import type { BlobShape, ChoiceShape, IntegerShape, ListShape, Member, SecretShape, Shape, StructShape, TextShape } from '../src/kms/shape.ts';
 import type { Members } from '../src/kms/shape.ts';
+import { securityPolicyPage } from './security-policy.ts';
 import { complaints, deviations, findTheirOwn, inGeneral } from './kms-notes.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -89,7 +90,14 @@ ${rows.join('\n')}
 `;
 }
 
-const pages: Readonly<Record<string, string>> = { 'docs/kms.md': kmsPage(), 'docs/mechanisms.md': mechanismsPage() };
+function policyPage(): string {
+  const core = loadCore();
+  const page = securityPolicyPage(core, root);
+  core.close();
+  return page;
+}
+
+const pages: Readonly<Record<string, string>> = { 'docs/kms.md': kmsPage(), 'docs/mechanisms.md': mechanismsPage(), 'docs/security-policy.md': policyPage() };
 const at = process.argv.indexOf('--check');
 const check = at > 0;
 const folder = process.argv[at + 1];
