@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +229,8 @@ drive(const struct work *works)
 	char line[256];
 
 	heap_keep();
+	/* Ctrl-C on a terminal is for who gives the orders; stdin ends with him. */
+	(void)signal(SIGINT, SIG_IGN);
 
 	for (size_t i = 0; i < sizeof message; i++)
 		message[i] = (uint8_t)(i * 7 % 251);

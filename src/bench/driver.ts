@@ -100,7 +100,8 @@ export async function prepareDriver(command: Command, work: Work, judge: Judge):
   }
   const threads = work.threads ?? 1;
   return {
-    least: threads,
+    // Threads that are started for a round are paid for in it: each does enough to hide that.
+    least: threads === 1 ? 1 : 200 * threads,
     ...(work.most === undefined ? {} : { most: work.most }),
     async run(n): Promise<Spent> {
       // Each thread does its whole share.

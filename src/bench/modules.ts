@@ -157,6 +157,8 @@ export class Tokens {
 
   constructor(progress: (text: string) => void = () => undefined) {
     this.#progress = progress;
+    // Also when the bench ends at once.
+    process.on('exit', this.#remove);
   }
 
   /** A token without objects but those that work makes. */
@@ -199,8 +201,11 @@ export class Tokens {
   }
 
   remove(): void {
-    rmSync(this.#scratch, { recursive: true, force: true });
+    process.off('exit', this.#remove);
+    this.#remove();
   }
+
+  readonly #remove = (): void => { rmSync(this.#scratch, { recursive: true, force: true }); };
 
   #once(name: string, build: () => Promise<Token>): Promise<Token> {
     const token = this.#made.get(name) ?? build();

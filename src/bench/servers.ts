@@ -18,11 +18,25 @@ export interface Server extends Endpoint {
   stop(): Promise<void>;
 }
 
+/**
+ * Servers are in process groups of their own, so that Ctrl-C on a terminal asks the bench alone to stop and
+ * not what it measures; whoever is still there when the bench ends, ends with it.
+ */
+const alive = new Set<ChildProcess>();
+
+process.on('exit', () => { for (const child of alive) child.kill('SIGTERM'); });
+
+function kept<T extends ChildProcess>(child: T): T {
+  alive.add(child);
+  child.once('exit', () => { alive.delete(child); });
+  return child;
+}
+
 /** Our server; in `home` when one is given, which then stays. */
 export async function startOurs(home?: string): Promise<Server> {
   const place = home ?? mkdtempSync(join(tmpdir(), 'strongroom-bench-'));
   mkdirSync(place, { recursive: true, mode: 0o700 });
-  const child = spawn(process.execPath, ['bin/strongroom.js', 'serve'], { cwd: root, env: { ...process.env, STRONGROOM_HOME: place, STRONGROOM_LISTEN: '127.0.0.1:0' }, stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = kept(spawn(process.execPath, ['bin/strongroom.js', 'serve'], { detached: true, cwd: root, env: { ...process.env, STRONGROOM_HOME: place, STRONGROOM_LISTEN: '127.0.0.1:0' }, stdio: ['ignore', 'pipe', 'ignore'] }));
   const url = await readyUrl(child, /ready on (\S+)/);
   const file = readFileSync(join(place, 'credentials'), 'utf8');
   const value = (name: string): string => new RegExp(`${name}\\s*=\\s*(\\S+)`).exec(file)?.[1] ?? '';
@@ -37,7 +51,7 @@ export async function startOurs(home?: string): Promise<Server> {
 
 /** What node:http costs by itself. */
 export async function startBare(): Promise<Server> {
-  const child = fork(join(import.meta.dirname, 'bare-server.mjs'), { cwd: root, execArgv: [], stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  const child = kept(fork(join(import.meta.dirname, 'bare-server.mjs'), { detached: true, cwd: root, execArgv: [], stdio: ['ignore', 'pipe', 'inherit', 'ipc'] }));
   const url = await readyUrl(child, /listening on (\S+)/);
   return { name: 'bare node:http', hollow: true, url, region: 'us-east-1', accessKeyId: 'AKIDBARESERVER000000', secretAccessKey: 'none', pid: child.pid ?? 0, async stop() { await ended(child); } };
 }
@@ -54,7 +68,7 @@ function program(name: string, ...folders: readonly string[]): string {
 export async function startMoto(): Promise<Server> {
   const file = program('moto_server', join(cacheFolder(), 'moto/bin'));
   const port = await freePort();
-  const child = spawn(file, ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+  const child = kept(spawn(file, ['-H', '127.0.0.1', '-p', String(port)], { detached: true, stdio: 'ignore' }));
   const version = /^moto-(.+)\.dist-info$/m.exec(packagesBeside(file).join('\n'))?.[1];
   return { name: 'moto', ...(version === undefined ? {} : { version }), ...anyone, url: await answers(child, port), pid: child.pid ?? 0, coarse: true, async stop() { await ended(child); } };
 }
@@ -69,7 +83,7 @@ export async function startLocalKms(): Promise<Server> {
   const file = program('local-kms', cacheFolder());
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'strongroom-bench-'));
-  const child = spawn(file, [], { env: { ...process.env, PORT: String(port), KMS_DATA_PATH: folder, KMS_REGION: anyone.region }, stdio: 'ignore' });
+  const child = kept(spawn(file, [], { detached: true, env: { ...process.env, PORT: String(port), KMS_DATA_PATH: folder, KMS_REGION: anyone.region }, stdio: 'ignore' }));
   return {
     name: 'local-kms', ...anyone, url: await answers(child, port), pid: child.pid ?? 0, coarse: true,
     async stop() { await ended(child); rmSync(folder, { recursive: true, force: true }); },

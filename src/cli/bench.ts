@@ -78,8 +78,12 @@ async function run(newer: string | undefined, options: BenchOptions): Promise<vo
     return;
   }
   let stopped = false;
-  // The first asks for what there is; a second ends at once, as ever.
-  process.once('SIGINT', () => { stopped = true; say('stopping after this round'); });
+  // The first asks for what there is; a second ends at once.
+  process.on('SIGINT', () => {
+    if (stopped) process.exit(exitCode.interrupted);
+    stopped = true;
+    say('stopping after this round');
+  });
   const terminal = process.stderr.isTTY;
   const report = await runBench({
     quick: options.quick === true, only: options.only, modules: options.module, endpoints: options.endpoint, threads: options.threads,

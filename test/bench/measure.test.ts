@@ -50,6 +50,23 @@ describe('the method', () => {
     expect(Math.abs(result.control.median - 1)).toBeGreaterThan(0.05);
   });
 
+  it('is not led to short rounds by one moment in which the machine stood still', async () => {
+    let calls = 0;
+    const stall: Subject = {
+      name: 'a',
+      prepare: () => ({
+        run(n) {
+          calls += 1;
+          const wallNs = n * 1000 + (calls === 2 ? 5e9 : 0);
+          return { wallNs, cpuNs: wallNs };
+        },
+        check() { /* nothing is made */ },
+      }),
+    };
+    const result = await measure({ name: 'x', subjects: [stall] }, { rounds: 3, roundMs: 10 });
+    expect(result.figures[0]?.n).toBeGreaterThanOrEqual(2500);
+  });
+
   it('fails on a wrong answer, whichever round it comes in', async () => {
     for (const bad of [0, 1, 4]) {
       let checks = 0;
