@@ -35,9 +35,10 @@ describe('the method', () => {
   });
 
   it('takes ratios round by round, so that weather which lasts a round changes none', async () => {
-    let call = 0;
-    const weather = (): number => 1 + Math.max(0, Math.floor((call++ - 2) / 3));
-    const result = await measure({ name: 'x', subjects: [fake('a', 1e5, { weather }), fake('b', 2e5, { weather })] }, options);
+    let round = 0;
+    const weather = (): number => 1 + round;
+    const progress = (text: string): void => { round = Number(/round (\d+)/.exec(text)?.[1] ?? 0); };
+    const result = await measure({ name: 'x', subjects: [fake('a', 1e5, { weather }), fake('b', 2e5, { weather })] }, { ...options, progress });
     expect(result.figures[0]?.wallMedian).toBeGreaterThan(3e5);
     expect(result.ratios[0]?.median).toBeCloseTo(2, 1);
     expect(result.control.median).toBeCloseTo(1, 1);
