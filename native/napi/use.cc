@@ -185,6 +185,17 @@ struct Random : Call {
   napi_value Answer(napi_env env) { return Length(env, room.len); }
 };
 
+// randomAdd(session, input)
+struct RandomAdd : Call {
+  hsm_session session;
+  hsm_in input;
+  void Read(Args& arg) {
+    session = arg.Handle(0, "session");
+    arg.Bytes(1, "input", &input);
+  }
+  hsm_status Run() { return hsm_random_add(session, input); }
+};
+
 struct Approved : Call {
   void Read(Args&) {}
   hsm_status Run() { return HSM_OK; }
@@ -295,6 +306,7 @@ const Export kList[] = {
     NOW("recover", Recover),   LATER("recoverSlow", Recover), NOW("digest", Digest),           NOW("derive", Derive),
     LATER("deriveSlow", Derive), NOW("wrap", Wrap),           LATER("wrapSlow", Wrap),         NOW("unwrap", Unwrap),
     LATER("unwrapSlow", Unwrap), NOW("encapsulate", Encapsulate), NOW("decapsulate", Decapsulate), NOW("random", Random),
+    NOW("randomAdd", RandomAdd),
     NOW("approved", Approved), NOW("approvedCarry", ApprovedCarry), NOW("agree", Agree),       NOW("kemSeal", KemSeal),
     NOW("kemOpen", KemOpen),   NOW("batch", Batch),           LATER("batchSlow", Batch),
 };

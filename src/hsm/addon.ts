@@ -112,6 +112,7 @@ export interface Addon extends TokenFileAddon {
   encapsulate(session: number, key: number, mech: number, attributes: Uint8Array | undefined, ciphertext: Uint8Array, ...params: AddonParams): [key: number, length: number];
   decapsulate(session: number, key: number, mech: number, ciphertext: Uint8Array, attributes: Uint8Array | undefined, ...params: AddonParams): number;
   random(session: number, room: Uint8Array): number;
+  randomAdd(session: number, input: Uint8Array): void;
   approved(): boolean;
   approvedCarry(approved: boolean): void;
   agree(session: number, key: number, mech: number, secret: Uint8Array, ...params: AddonParams): number;

@@ -17,7 +17,7 @@ const giving = {
   'nothing, a handle, a number or a flag': [
     'approved', 'approvedCarry', 'attrSet', 'begin', 'cancel', 'close', 'copy', 'create', 'credentialClose', 'credentialOpen', 'credentialWrite',
     'decapsulate', 'derive', 'destroy', 'digestCopy', 'find', 'generate', 'generatePair', 'importFinish', 'keyDescribe', 'login', 'logout', 'mechAt', 'mechDescribe', 'objectClose',
-    'objectOpen', 'open', 'partitionClose', 'partitionEphemeral', 'partitionOpen', 'partitionRestrict', 'pinCheck', 'pinSet', 'recordCheck', 'rootClose',
+    'objectOpen', 'open', 'partitionClose', 'partitionEphemeral', 'partitionOpen', 'partitionRestrict', 'pinCheck', 'pinSet', 'randomAdd', 'recordCheck', 'rootClose',
     'rootOpen', 'rootOpenSlot', 'selfTest', 'selfTestAt', 'sessionClose', 'sessionOpen', 'sessionRole', 'sessionService', 'sigv4Verify', 'tokenDescribe', 'tokenImport', 'tokenOpen',
     'tokenRefresh', 'unwrap', 'updateKey', 'shareDrop', 'sharePut', 'verify', 'zeroise', 'describe', 'envelopePeek',
   ],
