@@ -302,7 +302,9 @@ nonce_is_left(EC_KEY *key)
 	return found;
 }
 
-/* With the wipe taken out, a nonce is found: it is the wipe that removes it. */
+/* With the wipe taken out, a nonce is found: it is the wipe that removes it. Not
+ * so under AddressSanitizer: the larger frames of our allocator, which the
+ * library calls at the end, lie over what the signature left. */
 static void
 a_nonce_stays_on_no_stack(void **state)
 {
@@ -312,10 +314,12 @@ a_nonce_stays_on_no_stack(void **state)
 	assert_int_equal(rng_prepare(), HSM_OK);
 	assert_int_equal(arena_run(make_key, &key, 16384), HSM_OK);
 	assert_false(nonce_is_left(key));
+#ifndef __SANITIZE_ADDRESS__
 	arena_run_leave(true);
 	assert_true(nonce_is_left(key));
 	arena_run_leave(false);
 	assert_false(nonce_is_left(key));
+#endif
 	EC_KEY_free(key);
 }
 
