@@ -12,7 +12,7 @@ import { coreOf, leavesCores } from './host.ts';
 import { ecKey, ecNeedles, ed25519Key, ed25519Needles, hmacNeedles, mlDsaKey, mlDsaNeedles, nonceNeedles, plainSignature, rsaKey, rsaNeedles } from './keys.ts';
 import { scan, scanFile, type Hit, type Needle } from './scan.ts';
 
-const whole = process.env['STRONGROOM_SECRECY'] === 'whole' || process.env['STRONGROOM_TEST_FULL'] !== undefined;
+const whole = process.env['STRONGROOM_TEST_FULL'] !== undefined;
 const marker = 'a description that stays in the record cache';
 const message = Buffer.from('a message that everybody may see, of more than thirty-two bytes');
 const digest = createHash('sha256').update(message).digest();
