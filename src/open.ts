@@ -59,6 +59,8 @@ export interface Config {
   readonly mode?: Mode;
   /** How a root key is made and opened; undefined: by operators alone. */
   readonly unseal: Unseal | undefined;
+  /** A file that is not at hand is waited for, sealed, though nothing else opens the root. */
+  readonly waits: boolean;
   /** The core's part of a slot that somebody else holds. */
   readonly partFile: string;
   readonly holders: HolderSettings;
@@ -117,6 +119,7 @@ export function readConfig(env: Environment): Config {
     account,
     ...(mode === undefined ? {} : { mode }),
     unseal: unsealOf(env, home),
+    waits: env['STRONGROOM_UNSEAL'] !== undefined,
     partFile: resolve(env['STRONGROOM_UNSEAL_PART_FILE'] ?? join(home, 'unseal.part')),
     holders: holdersOf(env),
     approvedOnly: switchOf(env, 'STRONGROOM_APPROVED_ONLY'),
@@ -452,17 +455,18 @@ async function openRoot({ keeper }: House, config: Config): Promise<boolean> {
   }
   const refused = await keeper.tryOpen();
   const slots = await keeper.slots();
+  const mayLack = config.waits || slots.some((slot) => slot.how !== unseal?.how);
   for (const one of refused) {
     const tellsNothing = one.source === unseal?.path && !slots.some((slot) => slot.how === unseal.how);
-    if (!tellsNothing) refuse(one, config);
+    if (!tellsNothing) refuse(one, config, mayLack);
   }
   return false;
 }
 
-/** A file that is not at hand is brought later; one that is wrong is a mistake to be told at once. */
-function refuse({ source, error }: Refused, config: Config): void {
+/** A file that is not at hand is brought later, where the root has other slots or STRONGROOM_UNSEAL says so; else, or when it is wrong, that is a mistake to be told at once. */
+function refuse({ source, error }: Refused, config: Config, mayLack: boolean): void {
   if (source !== config.unseal?.path) return log(`${source} does not open the root key: ${error instanceof Error ? error.message : 'it failed'}`);
-  if (!(error instanceof HsmError) || error.code !== 'HSM_E_IO') throw error;
+  if (!mayLack || !(error instanceof HsmError) || error.code !== 'HSM_E_IO') throw error;
   log(`${source} cannot be read`);
 }
 

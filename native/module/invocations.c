@@ -225,14 +225,26 @@ out:
 
 /* ---- portions --------------------------------------------------------------------- */
 
+/* A name is given when the object is sealed, by whoever does that now. */
+static bool
+named(struct object *o)
+{
+	bool has;
+
+	pthread_mutex_lock(&o->lock);
+	has = o->id_len != 0;
+	pthread_mutex_unlock(&o->lock);
+	return has;
+}
+
 static hsm_status
-block_reserve(const struct object *o, struct invocations *i, uint32_t least)
+block_reserve(struct object *o, struct invocations *i, uint32_t least)
 {
 	struct reserving r = { .pin = partition_pin(o->part), .material = secret_in(&o->material),
 		.want = i->block > least ? i->block : least, .least = least };
 	hsm_status st;
 
-	if (r.pin != NULL && o->id_len != 0)
+	if (r.pin != NULL && named(o))
 		st = gate_run(file_reserve, &r, HEAP, DEPTH);
 	else
 		st = total_add(&i->total, r.want, r.least, &r.got);
@@ -260,7 +272,7 @@ portions_recall(struct invocations *i)
 
 /* n of the new portion are the caller's. */
 static hsm_status
-portion_take(const struct object *o, struct invocations *i, unsigned shard, uint32_t n)
+portion_take(struct object *o, struct invocations *i, unsigned shard, uint32_t n)
 {
 	uint64_t portion;
 	hsm_status st = HSM_OK;
