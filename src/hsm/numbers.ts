@@ -72,7 +72,7 @@ export const MECH = {
 export const USE = {
   ENCRYPT: 0x01, DECRYPT: 0x02, SIGN: 0x04, VERIFY: 0x08, DIGEST: 0x10, WRAP: 0x20, UNWRAP: 0x40, DERIVE: 0x80,
   GENERATE: 0x100, ENCAP: 0x200, DECAP: 0x400, RECOVER: 0x800, APPROVED: 0x10000, SLOW: 0x20000, STREAM: 0x40000,
-  AEAD: 0x80000,
+  AEAD: 0x80000, COUNTED: 0x200000,
 } as const;
 
 /** PSS: a salt as long as the digest. */
